@@ -1,0 +1,44 @@
+export type {
+  BackendCapabilities,
+  Capability,
+  KVCacheBackend,
+  Sampler,
+  TokenCodec,
+  TokenDecoder,
+} from "./backend.js";
+export { createStream } from "./create-stream.js";
+export {
+  KVPolicyError,
+  type CacheFullDetails,
+  type ErrorActor,
+  type ErrorCode,
+  type ErrorDetails,
+  type InvalidPlanDetails,
+} from "./errors.js";
+export { BOS_MARK, PINNED_MARK, type Mark } from "./mark.js";
+export { checkCount, checkStride, resolveStride, type Stride } from "./options.js";
+export {
+  definePolicy,
+  withRequired,
+  type CacheView,
+  type EvictionPlan,
+  type KVCachePolicy,
+  type PolicyDefinition,
+  type PolicyDescription,
+  type PolicyShape,
+  type Requirement,
+} from "./policy.js";
+export { countCells, type CacheRange } from "./range.js";
+export { resolveBudget } from "./resolve-budget.js";
+export type {
+  AppendOptions,
+  CacheStream,
+  EvictionEvent,
+  GeneratedToken,
+  GenerateOptions,
+  GenerationEnd,
+  ScoreOptions,
+  Snapshot,
+  StreamOptions,
+  StreamStats,
+} from "./stream.js";

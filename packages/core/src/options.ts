@@ -1,0 +1,49 @@
+import { KVPolicyError } from "./errors.js";
+
+/**
+ * Cells freed by one eviction: a number, or `half` of what may leave (llama.cpp's own context shift).
+ * A larger stride evicts less often; the cache then holds between budget − stride + 1 and budget cells.
+ */
+export type Stride = number | "half";
+
+/**
+ * Checks an option that counts cells or tokens.
+ *
+ * @returns the value
+ * @throws {KVPolicyError} `config` when it is not a whole number of at least `minimum`.
+ */
+export function checkCount(owner: string, option: string, value: number, minimum: number): number {
+  if (Number.isSafeInteger(value) && value >= minimum) return value;
+  throw new KVPolicyError({
+    code: "config",
+    message: `${owner}: ${option} must be a whole number of at least ${minimum}, not ${value}.`,
+    details: { option, value },
+  });
+}
+
+/**
+ * Checks a stride against the window it is taken from, where that is known.
+ *
+ * @throws {KVPolicyError} `config` when it is neither `half` nor a whole number between 1 and the window.
+ */
+export function checkStride(owner: string, stride: Stride | undefined, window: number | undefined): void {
+  if (stride === undefined || stride === "half") return;
+  checkCount(owner, "stride", stride, 1);
+  if (window !== undefined && stride > window) {
+    throw new KVPolicyError({
+      code: "config",
+      message: `${owner}: a stride of ${stride} is larger than the window of ${window} cells it is taken from.`,
+      details: { option: "stride", value: stride },
+    });
+  }
+}
+
+/**
+ * Cells that one eviction frees from a window: the stride, at most the window.
+ * The default is a sixteenth of the window, because an eviction costs llama.cpp a rotation of its whole key cache and
+ * because many small rotations add rounding to F16 keys.
+ */
+export function resolveStride(stride: Stride | undefined, window: number): number {
+  const cells = stride === "half" ? Math.floor(window / 2) : (stride ?? Math.round(window / 16));
+  return Math.max(1, Math.min(cells, window));
+}

@@ -1,0 +1,6 @@
+export {
+  FakeBackend,
+  type FakeBackendOptions,
+  type FakeCall,
+  type FakeSampling,
+} from "./testing/fake-backend.js";

@@ -1,0 +1,1 @@
+export { dense } from "./dense.js";

@@ -1,0 +1,1 @@
+export { recompute, type RecomputeOptions } from "./recompute.js";

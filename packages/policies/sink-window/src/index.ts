@@ -1,0 +1,1 @@
+export { sinkWindow, type SinkWindowOptions } from "./sink-window.js";

@@ -1,0 +1,1 @@
+export { window, type WindowOptions } from "./window.js";
