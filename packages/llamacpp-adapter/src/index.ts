@@ -1,0 +1,5 @@
+export { checkModelFile } from "./model-file.js";
+export { openStream, type LlamaStream, type OpenStreamOptions, type StreamWarning } from "./open-stream.js";
+export { checkReindex, type CacheType, type ReindexFacts } from "./reindex-gate.js";
+export type { LlamaSampling } from "./sampling.js";
+export { createTokenCodec, type TokenCodecOptions } from "./token-codec.js";

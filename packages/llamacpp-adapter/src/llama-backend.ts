@@ -1,0 +1,116 @@
+import type { BackendCapabilities, CacheRange, KVCacheBackend, Sampler } from "@kvpolicy/core";
+
+import type { LogitRow, NativeSampler, NativeSequence } from "./native-sequence.js";
+import type { LlamaSampling } from "./sampling.js";
+
+/** Scored tokens a decode: 512 rows of a 128k vocabulary would be 262 MB, and more than 64 gain nothing. */
+const SCORED_BATCH = 64;
+
+/**
+ * llama.cpp as a backend: cell index = position in the sequence, one sequence that owns its context. K-shift is lazy in
+ * llama.cpp: an eviction only notes the new positions, and the next decode rotates the keys before it computes.
+ */
+export class LlamaBackend implements KVCacheBackend<LlamaSampling> {
+  readonly capabilities: BackendCapabilities;
+  readonly #sequence: NativeSequence;
+  readonly #release: () => Promise<void>;
+  readonly #greedy: NativeSampler;
+  #length = 0;
+  #pending: LogitRow | undefined;
+
+  constructor(sequence: NativeSequence, capabilities: BackendCapabilities, release: () => Promise<void>) {
+    this.#sequence = sequence;
+    this.capabilities = capabilities;
+    this.#release = release;
+    this.#greedy = sequence.createGreedySampler();
+  }
+
+  async decode(
+    tokens: Uint32Array,
+    options?: { readonly scoreFrom: number },
+  ): Promise<Float64Array | undefined> {
+    this.#pending = undefined;
+    const last = tokens.length - 1;
+    // The row before a scored token predicts it.
+    const firstRow = options ? options.scoreFrom - 1 : last;
+    const nlls = options && new Float64Array(tokens.length - options.scoreFrom);
+    for (let start = 0; start < tokens.length;) {
+      const end =
+        start < firstRow
+          ? Math.min(start + this.capabilities.batch, firstRow)
+          : Math.min(start + (options ? SCORED_BATCH : this.capabilities.batch), tokens.length);
+      const block = start === 0 && end === tokens.length ? tokens : tokens.subarray(start, end);
+      const wanted = Uint32Array.from(
+        { length: Math.max(0, end - Math.max(start, firstRow)) },
+        (_, index) => index + Math.max(start, firstRow) - start,
+      );
+      const rows = await this.#sequence.decode(this.#length, block, wanted);
+      this.#length += end - start;
+      for (let index = 0; index < wanted.length; index += 1) {
+        const row = rows[index] as LogitRow;
+        const token = start + (wanted[index] ?? 0);
+        if (token === last) this.#pending = row;
+        else if (nlls)
+          nlls[token - firstRow] = await this.#sequence.nll(row, tokens[token + 1] ?? 0, this.#greedy);
+      }
+      start = end;
+    }
+    return nlls;
+  }
+
+  async nll(target: number): Promise<number> {
+    return this.#sequence.nll(this.#pendingRow(), target, this.#greedy);
+  }
+
+  createSampler(options: LlamaSampling = {}): Sampler {
+    const native = this.#sequence.createSampler();
+    const seeded = { ...options, seed: options.seed ?? Math.floor(Math.random() * 2 ** 32) };
+    return {
+      sample: async () => {
+        this.#sequence.configure(native, seeded);
+        return this.#sequence.sample(this.#pendingRow(), native);
+      },
+      dispose: () => {
+        native.dispose();
+      },
+    };
+  }
+
+  evict(ranges: readonly CacheRange[]): Promise<void> {
+    return this.#change(() => {
+      for (const { start, end } of [...ranges].reverse()) {
+        this.#sequence.removeAndShift(start, end, this.#length);
+        this.#length -= end - start;
+      }
+    });
+  }
+
+  truncate(length: number): Promise<void> {
+    return this.#change(() => {
+      this.#sequence.removeTail(length);
+      this.#length = length;
+    });
+  }
+
+  clear(): Promise<void> {
+    return this.truncate(0);
+  }
+
+  async dispose(): Promise<void> {
+    this.#pending = undefined;
+    this.#greedy.dispose();
+    await this.#release();
+  }
+
+  #change(task: () => void): Promise<void> {
+    // llama.cpp keeps the logits of the last decode: reading them now would silently answer for cells that are gone.
+    this.#pending = undefined;
+    return Promise.resolve().then(task);
+  }
+
+  #pendingRow(): LogitRow {
+    if (this.#pending === undefined)
+      throw new Error("nothing was decoded since the last change of the cache");
+    return this.#pending;
+  }
+}
