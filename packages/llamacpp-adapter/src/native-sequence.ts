@@ -192,15 +192,30 @@ export class NativeSequence {
   }
 
   #remove(start: number, end: number): void {
+    this.#keepAlive().dispose();
     if (this.#addon.removeTokenCellsFromSequence(this.#sequenceId, start, end)) return;
     throw new Error(
       `llama.cpp refused to remove the cells from ${start} to ${end === END ? "the end" : end}`,
     );
   }
 
+  /** Holds off the disposal of the context, and of the model under it. */
+  #keepAlive(): { dispose(): void } {
+    try {
+      return this.#preventDisposal();
+    } catch (cause) {
+      throw new KVPolicyError({
+        code: "disposed",
+        message: "The model was disposed under the stream.",
+        details: { what: "model" },
+        cause,
+      });
+    }
+  }
+
   /** Runs native work on another thread while the context, and the model under it, cannot be disposed. */
   async #alive<Result>(task: () => Promise<Result>): Promise<Result> {
-    const handle = this.#preventDisposal();
+    const handle = this.#keepAlive();
     try {
       return await task();
     } finally {

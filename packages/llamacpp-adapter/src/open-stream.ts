@@ -7,8 +7,9 @@ import {
   type Capability,
   type KVCachePolicy,
 } from "@kvpolicy/core";
-import { GgmlType, InsufficientMemoryError, type LlamaContext, type LlamaModel } from "node-llama-cpp";
+import { InsufficientMemoryError, type LlamaContext, type LlamaModel } from "node-llama-cpp";
 
+import { bytesPerCell, freeBytes } from "./context-memory.js";
 import { LlamaBackend } from "./llama-backend.js";
 import { NativeSequence } from "./native-sequence.js";
 import { checkReindex, type CacheType } from "./reindex-gate.js";
@@ -148,11 +149,23 @@ async function createContext(
   options: OpenStreamOptions,
 ): Promise<LlamaContext> {
   const { keyType = "F16", valueType = "F16", flashAttention = false, threads } = options;
-  const batchSize = Math.min(LARGEST_BATCH, Math.ceil(budget / CELL_BLOCK) * CELL_BLOCK);
+  // node-llama-cpp estimates by simulating the context, which takes minutes for an absurd budget: refuse that here.
+  const perCell = bytesPerCell(model.fileInfo.metadata, keyType, valueType) ?? 0;
+  const free = await freeBytes(model);
+  const refuse = (cause?: unknown): KVPolicyError =>
+    new KVPolicyError({
+      code: "config",
+      message:
+        `A budget of ${budget} cells needs about ${mebibytes(budget * perCell)} MiB for its keys and values alone, ` +
+        `and ${mebibytes(free)} MiB are free: choose a smaller budget.`,
+      details: { option: "budget", value: budget },
+      cause,
+    });
+  if (budget * perCell > free) throw refuse();
   try {
     return await model.createContext({
       contextSize: budget,
-      batchSize,
+      batchSize: Math.min(LARGEST_BATCH, Math.ceil(budget / CELL_BLOCK) * CELL_BLOCK),
       sequences: 1,
       flashAttention,
       experimentalKvCacheKeyType: keyType,
@@ -161,24 +174,7 @@ async function createContext(
       failedCreationRemedy: false,
     });
   } catch (cause) {
-    if (!(cause instanceof InsufficientMemoryError)) throw cause;
-    const { cpuRam, gpuVram } = await model.fileInsights.estimateContextResourceRequirementsV2({
-      contextSize: budget,
-      modelGpuLayers: model.gpuLayers,
-      batchSize,
-      sequences: 1,
-      flashAttention,
-      kvCacheKeyType: GgmlType[keyType],
-      kvCacheValueType: GgmlType[valueType],
-    });
-    throw new KVPolicyError({
-      code: "config",
-      message:
-        `A budget of ${budget} cells needs about ${mebibytes(cpuRam)} MiB of memory and ${mebibytes(gpuVram)} MiB of GPU memory, ` +
-        "more than is free: choose a smaller budget.",
-      details: { option: "budget", value: budget },
-      cause,
-    });
+    throw cause instanceof InsufficientMemoryError ? refuse(cause) : cause;
   }
 }
 

@@ -1,6 +1,8 @@
 import type { Capability } from "@kvpolicy/core";
 import type { GgufMetadata } from "node-llama-cpp";
 
+import { readSettings } from "./settings.js";
+
 /** Types of cached keys and values. */
 export type CacheType = "F32" | "F16" | "BF16" | "Q8_0" | "Q4_0";
 
@@ -59,7 +61,7 @@ export function checkReindex({
   onCpu,
 }: ReindexFacts): Capability {
   const architecture: string = metadata.general.architecture;
-  const settings = readSettings(metadata, architecture);
+  const settings = readSettings(metadata);
   const refuse = (reason: string): string => `${architecture}: ${reason}; ${STILL_WORKS}`;
 
   if (M_ROPE_ARCHITECTURES.has(architecture) || settings("rope.dimension_sections") !== undefined) {
@@ -107,17 +109,4 @@ export function checkReindex({
     }
   }
   return true;
-}
-
-/** Reads `a.b.c` of the architecture's own metadata. */
-function readSettings(metadata: GgufMetadata, architecture: string): (path: string) => unknown {
-  const root = (metadata as unknown as Record<string, unknown>)[architecture];
-  return (path) =>
-    path
-      .split(".")
-      .reduce<unknown>(
-        (node, key) =>
-          typeof node === "object" && node !== null ? (node as Record<string, unknown>)[key] : undefined,
-        root,
-      );
 }

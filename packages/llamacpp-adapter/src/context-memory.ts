@@ -1,0 +1,34 @@
+import { freemem } from "node:os";
+
+import type { GgufMetadata, LlamaModel } from "node-llama-cpp";
+
+import type { CacheType } from "./reindex-gate.js";
+import { readSettings } from "./settings.js";
+
+const BITS: Readonly<Record<CacheType, number>> = { F32: 32, F16: 16, BF16: 16, Q8_0: 8.5, Q4_0: 4.5 };
+
+/** Bytes that keys and values of one cell take in all layers; undefined when the metadata does not say. */
+export function bytesPerCell(
+  metadata: GgufMetadata,
+  keyType: CacheType,
+  valueType: CacheType,
+): number | undefined {
+  const settings = readSettings(metadata);
+  const layers = Number(settings("block_count"));
+  const heads = settings("attention.head_count");
+  const keyValueHeads = settings("attention.head_count_kv") ?? heads;
+  const headsInAll = Array.isArray(keyValueHeads)
+    ? keyValueHeads.reduce<number>((sum, count) => sum + Number(count), 0)
+    : layers * Number(keyValueHeads);
+  const headSize = Number(settings("embedding_length")) / Number(Array.isArray(heads) ? heads[0] : heads);
+  const keySize = Number(settings("attention.key_length") ?? headSize);
+  const valueSize = Number(settings("attention.value_length") ?? headSize);
+  const bytes = (headsInAll * (keySize * BITS[keyType] + valueSize * BITS[valueType])) / 8;
+  return Number.isFinite(bytes) ? bytes : undefined;
+}
+
+/** Bytes of memory that are free now, on the machine and its GPUs together. */
+export async function freeBytes(model: LlamaModel): Promise<number> {
+  const { free } = await model.llama.getVramState();
+  return freemem() + free;
+}
