@@ -48,7 +48,7 @@ export default defineConfig(
     },
   },
   {
-    files: ["**/*.test.ts", "**/testing/**/*.ts"],
+    files: ["**/*.test.ts", "**/testing/**/*.ts", "benchmarks/**/*.ts"],
     rules: { "@typescript-eslint/no-non-null-assertion": "off" },
   },
 );

@@ -37,6 +37,7 @@ export default defineConfig({
             ssr,
             test: {
               name: "unit",
+              setupFiles: ["./testing/property-seed.ts"],
               include: ["packages/**/src/**/*.test.ts", "testing/**/*.test.ts"],
               exclude: [...exclude, "**/*.llama.test.ts", "**/*.process.test.ts"],
             },

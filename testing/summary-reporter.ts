@@ -1,21 +1,27 @@
-import type { Reporter, TestCase, TestModule } from "vitest/node";
+import type { Reporter, SerializedError, TestCase, TestModule } from "vitest/node";
 
-/** Names every skipped test with its reason, and closes with one line that counts them all. */
+/**
+ * Names every skipped test with its reason, and closes with one line that counts them all. What fails outside a test (a file
+ * that does not load, a hook, a stray rejection) counts as failed, so that the line never looks better than the run.
+ */
 export default class SummaryReporter implements Reporter {
-  onTestRunEnd(modules: readonly TestModule[]): void {
+  onTestRunEnd(modules: readonly TestModule[], unhandledErrors: readonly SerializedError[]): void {
     const tests = modules.flatMap((module) => [...module.children.allTests()]);
     const inState = (state: ReturnType<TestCase["result"]>["state"]): TestCase[] =>
       tests.filter((test) => test.result().state === state);
     const skipped = inState("skipped");
     for (const test of skipped) {
       const result = test.result();
-      const reason = result.state === "skipped" && result.note ? ` (${result.note})` : "";
-      console.log(`skipped: ${test.module.relativeModuleId} > ${test.fullName}${reason}`);
+      const note = result.state === "skipped" ? result.note : undefined;
+      console.log(
+        `skipped: ${test.module.relativeModuleId} > ${test.fullName} (${note ?? "no reason given"})`,
+      );
     }
-    const brokenModules = modules.filter(
-      (module) => module.state() === "failed" && module.errors().length > 0,
-    ).length;
-    const failed = inState("failed").length + brokenModules;
+    const groups = modules.flatMap((module) => [module, ...module.children.allSuites()]);
+    const failed =
+      inState("failed").length +
+      groups.filter((group) => group.errors().length > 0).length +
+      unhandledErrors.length;
     console.log(`\n${inState("passed").length} passed, ${failed} failed, ${skipped.length} skipped`);
   }
 }

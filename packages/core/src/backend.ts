@@ -51,9 +51,12 @@ export interface KVCacheBackend<Sampling = object> {
   nll(target: number): Promise<number>;
   /** A sampler that reads the pending position of the moment. */
   createSampler(options?: Sampling): Sampler;
-  /** Removes cells, closes the gaps and gives the survivors their new positions, as one operation. Ranges are sorted and disjoint. */
+  /**
+   * Removes cells, closes the gaps and gives the survivors their new positions, as one operation. Ranges are sorted and
+   * disjoint, and may cover every cell.
+   */
   evict(ranges: readonly CacheRange[]): Promise<void>;
-  /** Drops the tail: `length` cells stay. */
+  /** Drops the tail: `length` cells stay, at least one. */
   truncate(length: number): Promise<void>;
   /** Drops every cell. */
   clear(): Promise<void>;

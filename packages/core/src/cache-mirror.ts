@@ -12,8 +12,6 @@ export class CacheMirror {
   readonly tokens: Uint32Array;
   readonly positions: Float64Array;
   readonly nlls: Float64Array | undefined;
-  /** The cells as a policy sees them; the same object at every call. */
-  readonly view: CacheView;
   length = 0;
   #marks: Mark[] = [];
 
@@ -22,7 +20,6 @@ export class CacheMirror {
     this.tokens = new Uint32Array(budget);
     this.positions = new Float64Array(budget);
     this.nlls = tracksNll ? new Float64Array(budget) : undefined;
-    this.view = new MirrorView(this);
   }
 
   /** Marks in stream positions, those of future tokens included. */
@@ -37,7 +34,8 @@ export class CacheMirror {
     this.length += 1;
   }
 
-  evict(ranges: readonly CacheRange[]): void {
+  /** Takes cells out; `next` is the stream position of the next token that enters. */
+  evict(ranges: readonly CacheRange[], next: number): void {
     let kept = ranges[0]?.start ?? this.length;
     ranges.forEach(({ end }, index) => {
       const next = ranges[index + 1]?.start ?? this.length;
@@ -45,12 +43,16 @@ export class CacheMirror {
       kept += next - end;
     });
     this.length = kept;
-    this.#forgetDeadMarks();
+    this.#forgetDeadMarks(next);
   }
 
-  /** Keeps the first `length` cells, and nothing of the marks from stream position `position` on. */
-  truncate(length: number, position: number): void {
+  /** Keeps the first `length` cells. */
+  truncate(length: number): void {
     this.length = length;
+  }
+
+  /** Keeps nothing of the marks from a stream position on. */
+  forgetMarksFrom(position: number): void {
     this.#marks = this.#marks
       .filter(({ start }) => start < position)
       .map((mark) => (mark.end > position ? { ...mark, end: position } : mark));
@@ -77,17 +79,25 @@ export class CacheMirror {
     return low;
   }
 
-  /** The marks that are live, in cache indices. */
-  liveMarks(): Mark[] {
-    return this.#marks
-      .map(({ name, start, end }) => ({ name, start: this.indexOf(start), end: this.indexOf(end) }))
-      .filter(({ start, end }) => start < end);
+  /** The cells of this moment as a policy sees them; the marks are mapped to cache indices once. */
+  view(): CacheView {
+    const { tokens, positions, nlls } = this;
+    return {
+      length: this.length,
+      budget: this.budget,
+      required: 1,
+      marks: this.#marks
+        .map(({ name, start, end }) => ({ name, start: this.indexOf(start), end: this.indexOf(end) }))
+        .filter(({ start, end }) => start < end),
+      token: (index) => this.at(tokens, index),
+      streamPosition: (index) => this.at(positions, index),
+      ...(nlls && { nll: (index: number) => this.at(nlls, index) }),
+    };
   }
 
   /** A mark whose tokens have all been read and evicted can never come back: an endless stream must not collect them. */
-  #forgetDeadMarks(): void {
+  #forgetDeadMarks(next: number): void {
     if (this.#marks.length === 0) return;
-    const next = this.length === 0 ? 0 : this.at(this.positions, this.length - 1) + 1;
     this.#marks = this.#marks.filter(
       ({ start, end }) => end > next || this.indexOf(start) < this.indexOf(end),
     );
@@ -102,37 +112,5 @@ export class CacheMirror {
       message: `There is no cell ${index}: ${this.length} cells are in use.`,
       details: { what: "cell index", value: index, minimum: 0, maximum: this.length - 1 },
     });
-  }
-}
-
-class MirrorView implements CacheView {
-  readonly required = 1;
-  readonly nll?: (index: number) => number;
-  readonly #mirror: CacheMirror;
-
-  constructor(mirror: CacheMirror) {
-    this.#mirror = mirror;
-    const { nlls } = mirror;
-    if (nlls) this.nll = (index) => mirror.at(nlls, index);
-  }
-
-  get length(): number {
-    return this.#mirror.length;
-  }
-
-  get budget(): number {
-    return this.#mirror.budget;
-  }
-
-  get marks(): readonly Mark[] {
-    return this.#mirror.liveMarks();
-  }
-
-  token(index: number): number {
-    return this.#mirror.at(this.#mirror.tokens, index);
-  }
-
-  streamPosition(index: number): number {
-    return this.#mirror.at(this.#mirror.positions, index);
   }
 }

@@ -1,14 +1,17 @@
+import type { Capability } from "./backend.js";
 import { PINNED_MARK } from "./mark.js";
 import type { CacheView } from "./policy.js";
 
 /**
  * What is wrong with a plan, in words, or `undefined`. Takes `unknown` because policies may come from plain JavaScript.
  */
-export function findPlanProblem(plan: unknown, view: CacheView): string | undefined {
+export function findPlanProblem(plan: unknown, view: CacheView, reindex: Capability): string | undefined {
   if (typeof plan !== "object" || plan === null) return "a plan is an object or null";
   const { evict, survivors } = plan as { evict?: unknown; survivors?: unknown };
   if (survivors !== "reuse" && survivors !== "recompute")
     return `survivors must be "reuse" or "recompute", not ${String(survivors)}`;
+  if (survivors === "reuse" && reindex !== true)
+    return `it reuses the survivors, which takes "reindex", and the backend lacks that: ${reindex}`;
   if (!Array.isArray(evict)) return "evict must be an array of ranges";
 
   const pins = view.marks.filter(({ name }) => name === PINNED_MARK);

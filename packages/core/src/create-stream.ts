@@ -65,7 +65,7 @@ class PolicyStream<Sampling> implements CacheStream<Sampling> {
   #held: HeldToken | undefined;
   #lastEviction = -1;
   #brokenBy: string | undefined;
-  #disposed = false;
+  #disposal: Promise<void> | undefined;
 
   constructor({ backend, policy, codec, bos }: StreamOptions<Sampling>, budget: number) {
     this.#backend = backend;
@@ -137,7 +137,7 @@ class PolicyStream<Sampling> implements CacheStream<Sampling> {
             });
           }
           const active = (sampler ??= this.#backend.createSampler(options));
-          const sampled = await this.#guard("sample", 0, () => active.sample());
+          const sampled = await this.#guard("sample", 0, () => this.#sample(active));
           if (this.#codec?.isEndOfGeneration(sampled)) return undefined;
           const nll = this.#mirror.nlls ? await this.#guard("nll", 0, () => this.#backend.nll(sampled)) : NaN;
           const position = this.#position;
@@ -157,6 +157,7 @@ class PolicyStream<Sampling> implements CacheStream<Sampling> {
   }
 
   mark(name: string, { start, end }: CacheRange): void {
+    if (this.#disposal) throw disposed();
     if (!Number.isSafeInteger(start) || start < 0)
       throw rangeError("start of the mark", start, 0, Number.MAX_SAFE_INTEGER);
     if (!Number.isSafeInteger(end) || end <= start)
@@ -174,6 +175,7 @@ class PolicyStream<Sampling> implements CacheStream<Sampling> {
       const exact = position > this.#lastEviction;
       if (position === this.#position) return { exact };
       await this.#holdLastBefore(position);
+      this.#mirror.forgetMarksFrom(position);
       this.#position = position;
       this.#lastEviction = Math.min(this.#lastEviction, position - 1);
       return { exact };
@@ -234,7 +236,7 @@ class PolicyStream<Sampling> implements CacheStream<Sampling> {
       this.#position = snapshot.position;
       this.#lastEviction = snapshot.lastEviction;
       this.#held = snapshot.held ?? undefined;
-      if (!this.#held) await this.#holdLastBefore(snapshot.position);
+      await this.#holdLastBefore(snapshot.position);
     });
   }
 
@@ -246,9 +248,8 @@ class PolicyStream<Sampling> implements CacheStream<Sampling> {
   }
 
   async dispose(): Promise<void> {
-    if (this.#disposed) return;
-    this.#disposed = true;
-    await this.#mutex.run(() => this.#backend.dispose());
+    this.#disposal ??= this.#mutex.run(() => this.#guard("dispose", 0, () => this.#backend.dispose()));
+    await this.#disposal;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -284,7 +285,7 @@ class PolicyStream<Sampling> implements CacheStream<Sampling> {
     }
     for (let decoded = 0; decoded < tokens.length;) {
       signal?.throwIfAborted();
-      if (this.#disposed) throw disposed();
+      if (this.#disposal) throw disposed();
       decoded += await this.#step(tokens, decoded, ahead, scores);
       onStep?.(decoded - ahead);
     }
@@ -351,7 +352,7 @@ class PolicyStream<Sampling> implements CacheStream<Sampling> {
   }
 
   #plan(appended: number, remaining: number): EvictionPlan {
-    const { view } = this.#mirror;
+    const view = this.#mirror.view();
     const { name } = this.policy;
     const invalid = (problem: string, plan: unknown, cause?: unknown): KVPolicyError =>
       new KVPolicyError({
@@ -375,7 +376,7 @@ class PolicyStream<Sampling> implements CacheStream<Sampling> {
         details: { policy: name, budget: this.budget, appended, remaining },
       });
     }
-    const problem = findPlanProblem(plan, view);
+    const problem = findPlanProblem(plan, view, this.#backend.capabilities.reindex);
     if (problem !== undefined) throw invalid(problem, plan);
     return plan;
   }
@@ -407,7 +408,7 @@ class PolicyStream<Sampling> implements CacheStream<Sampling> {
   }
 
   #noteEviction({ evict }: EvictionPlan, freed: number): void {
-    this.#mirror.evict(evict);
+    this.#mirror.evict(evict, this.#nextDecoded);
     this.#lastEviction = this.#nextDecoded;
     this.#stats.evictions += 1;
     this.#stats.evictedTokens += freed;
@@ -422,24 +423,26 @@ class PolicyStream<Sampling> implements CacheStream<Sampling> {
 
   /**
    * Keeps the cells below a stream position. The last of them leaves the cache too and is held: decoding it again is what
-   * makes the prediction after it readable.
+   * makes the prediction after it readable. A token that is held already and lies below the position stays so: it is the
+   * last one then.
    */
   async #holdLastBefore(position: number): Promise<void> {
+    if (this.#held && this.#held.position < position) return;
     const mirror = this.#mirror;
     const last = mirror.indexOf(position) - 1;
     const held =
       last < 0
         ? undefined
         : {
-            token: mirror.view.token(last),
-            position: mirror.view.streamPosition(last),
+            token: mirror.at(mirror.tokens, last),
+            position: mirror.at(mirror.positions, last),
             nll: mirror.nlls?.[last] ?? NaN,
           };
     const length = Math.max(0, last);
     await this.#change("truncate", 0, () =>
       length === 0 ? this.#backend.clear() : this.#backend.truncate(length),
     );
-    mirror.truncate(length, position);
+    mirror.truncate(length);
     this.#held = held;
   }
 
@@ -448,13 +451,22 @@ class PolicyStream<Sampling> implements CacheStream<Sampling> {
     if (truncate !== true) throw unsupported(feature, truncate);
   }
 
+  async #sample(sampler: Sampler): Promise<number> {
+    const token = await sampler.sample();
+    if (this.#isToken(token)) return token;
+    throw new Error(`the sampler drew ${token}, which is no token id`);
+  }
+
+  #isToken(token: number): boolean {
+    return Number.isInteger(token) && token >= 0 && token < this.#backend.capabilities.vocabularySize;
+  }
+
   #checkTokens(tokens: ArrayLike<number>): Uint32Array {
-    const { vocabularySize } = this.#backend.capabilities;
     const checked = new Uint32Array(tokens.length);
     for (let index = 0; index < tokens.length; index += 1) {
-      const token = tokens[index];
-      if (token === undefined || !Number.isInteger(token) || token < 0 || token >= vocabularySize) {
-        throw rangeError(`token at index ${index}`, token ?? NaN, 0, vocabularySize - 1);
+      const token = tokens[index] ?? NaN;
+      if (!this.#isToken(token)) {
+        throw rangeError(`token at index ${index}`, token, 0, this.#backend.capabilities.vocabularySize - 1);
       }
       checked[index] = token;
     }
@@ -478,7 +490,7 @@ class PolicyStream<Sampling> implements CacheStream<Sampling> {
   /** Takes the lock for a call that also works on a broken stream. */
   #mending<Result>(task: () => Promise<Result>): Promise<Result> {
     return this.#mutex.run(async () => {
-      if (this.#disposed) throw disposed();
+      if (this.#disposal) throw disposed();
       return task();
     });
   }

@@ -25,11 +25,11 @@ export interface CacheView {
   /** The named ranges that are still in the cache, in cache indices and clipped to the live cells. */
   readonly marks: readonly Mark[];
   /** Token id in a cell. */
-  token(index: number): number;
+  readonly token: (index: number) => number;
   /** Stream position of the token in a cell: its index in the stream, whatever was evicted before it. */
-  streamPosition(index: number): number;
+  readonly streamPosition: (index: number) => number;
   /** Negative log-likelihood (nats) of the token in a cell when it was read; NaN for the first of a stream. Present when the policy requires `nll`. */
-  nll?(index: number): number;
+  readonly nll?: (index: number) => number;
 }
 
 /** What a policy answers. */
@@ -142,8 +142,8 @@ export function withRequired(view: CacheView, required: number): CacheView {
     get marks() {
       return view.marks;
     },
-    token: (index) => view.token(index),
-    streamPosition: (index) => view.streamPosition(index),
-    ...(view.nll && { nll: view.nll.bind(view) }),
+    token: view.token,
+    streamPosition: view.streamPosition,
+    ...(view.nll && { nll: view.nll }),
   };
 }

@@ -18,7 +18,7 @@ export type FakeCall =
   | { readonly method: "decode"; readonly tokens: readonly number[]; readonly scoreFrom: number | undefined }
   | { readonly method: "evict"; readonly ranges: readonly CacheRange[] }
   | { readonly method: "truncate"; readonly length: number }
-  | { readonly method: "nll" | "clear" | "dispose" | "saveState" | "loadState" };
+  | { readonly method: "nll" | "sample" | "clear" | "dispose" | "saveState" | "loadState" };
 
 /**
  * A backend without a model: it records its calls, refuses every breach of the contract, and predicts from a hash of its
@@ -39,6 +39,7 @@ export class FakeBackend implements KVCacheBackend<FakeSampling> {
   #pending = false;
   #failure: { readonly method: FakeCall["method"]; readonly error: Error } | undefined;
   #disposed = false;
+  #busy = false;
 
   constructor({ savesState = true, ...capabilities }: FakeBackendOptions = {}) {
     this.capabilities = {
@@ -106,7 +107,7 @@ export class FakeBackend implements KVCacheBackend<FakeSampling> {
     let disposed = false;
     return {
       sample: async () => {
-        await Promise.resolve();
+        await this.#record({ method: "sample" });
         breach(disposed, "sample after dispose");
         breach(!this.#pending, "sample at a pending position that is not valid");
         drawn += 1;
@@ -154,7 +155,10 @@ export class FakeBackend implements KVCacheBackend<FakeSampling> {
   }
 
   async #record(call: FakeCall): Promise<void> {
+    breach(this.#busy, `${call.method} during another call`);
+    this.#busy = true;
     await Promise.resolve();
+    this.#busy = false;
     breach(this.#disposed, `${call.method} after dispose`);
     this.calls.push(call);
     if (this.#failure?.method !== call.method) return;

@@ -32,6 +32,7 @@ export interface RecomputeOptions {
  *
  * Kept: the head and the most recent window − head tokens. Lost: everything else, and, unlike with reused keys and values,
  * every trace of it. The quality to compare with, at many times the cost. It works on every backend and model.
+ * A stride of all that may leave starts again from the head alone at each eviction.
  *
  * Paper: Xiao et al., ICLR 2024 (arXiv 2309.17453), figure 1c. The paper recomputes at every token (`stride: 1`) and released
  * no code for it; what it left in front is not said.
@@ -76,7 +77,7 @@ export function recompute({ window, stride, head = "bos" }: RecomputeOptions = {
       name: "recompute",
       shape: {
         first: head === "none" ? 0 : head,
-        recent: window ?? "rest",
+        recent: window === undefined || head === "bos" ? "rest" : window - (head === "none" ? 0 : head),
         stride: stride ?? "default",
         survivors: "recompute",
       },

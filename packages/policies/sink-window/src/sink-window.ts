@@ -25,7 +25,7 @@ export interface SinkWindowOptions {
  *
  * Kept: tokens 0 … sinks − 1 and the last `window` (window − stride + 1 right after an eviction). Lost: everything between
  * them, for good: this does not extend what the model can remember. Positions are counted inside the cache, so the model
- * never meets a position beyond the budget.
+ * never meets a position beyond the budget. A stride of the whole window leaves the sinks alone at each eviction.
  *
  * Paper: Xiao et al., ICLR 2024 (arXiv 2309.17453), section 3.2, written sinks+window. It differs in two ways. The paper
  * evicts after the forward pass, so its x+y sees x+y+1 keys; here the current token counts, and the paper's 4+1020 is

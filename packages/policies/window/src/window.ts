@@ -20,7 +20,7 @@ export interface WindowOptions {
  *
  * Kept: the last `window` tokens (window − stride + 1 right after an eviction). Lost: everything before, the first tokens
  * too, which is why most models collapse as soon as the cache is full: the attention that they used to park on the first
- * token has nowhere to go. A baseline, not for use.
+ * token has nowhere to go. A baseline, not for use. A stride of the whole window empties the cache at each eviction.
  *
  * Paper: Xiao et al., ICLR 2024 (arXiv 2309.17453), figure 1b and section 3.1, written 0+L. There the positions of the
  * survivors are closed up as here.
@@ -40,7 +40,7 @@ export function window({ window: size, stride }: WindowOptions = {}): KVCachePol
     requires: ["reindex"],
     checkBudget: (budget) =>
       typeof stride === "number" && stride > budget
-        ? `the stride of ${stride} is larger than the window`
+        ? `the stride of ${stride} is larger than the window of ${budget} cells`
         : undefined,
     plan: ({ length, budget, required }) => {
       const freed = Math.max(required, resolveStride(stride, budget));

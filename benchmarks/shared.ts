@@ -1,0 +1,64 @@
+import { mkdir, writeFile } from "node:fs/promises";
+import { cpus } from "node:os";
+import { fileURLToPath } from "node:url";
+
+import { getModuleVersion, type LlamaModel } from "node-llama-cpp";
+
+import { loadModel, type LoadedModel } from "../packages/cli/src/load-model.js";
+import { loadText } from "../packages/cli/src/load-text.js";
+
+/** The model that the first argument or `KVPOLICY_MODEL` names, else the one in the box. */
+export function loadNamedModel(path = argument(2) ?? process.env["KVPOLICY_MODEL"]): Promise<LoadedModel> {
+  return loadModel(path, {
+    quiet: true,
+    signal: new AbortController().signal,
+  });
+}
+
+/** A positional argument of the command line; 2 is the first. */
+export function argument(index: number): string | undefined {
+  return process.argv.filter((word) => !word.startsWith("--"))[index];
+}
+
+/** The first tokens of Moby Dick, from its beginning again when the book is too short. */
+export async function readTokens(model: LlamaModel, count: number): Promise<Uint32Array> {
+  const { text } = await loadText(undefined);
+  const book = model.tokenize(text.slice(0, count * 8));
+  return Uint32Array.from({ length: count }, (_, index) => book[index % book.length] ?? 0);
+}
+
+/** Milliseconds that a task took. */
+export async function time(task: () => Promise<unknown>): Promise<number> {
+  const start = performance.now();
+  await task();
+  return performance.now() - start;
+}
+
+/** Three figures after the point are more than any of these measurements can bear. */
+export function round(value: number): number {
+  return Number(value.toPrecision(4));
+}
+
+/** Prints figures and writes them to `benchmarks/results/`, with what is needed to run them again. */
+export async function writeResults(benchmark: string, loaded: LoadedModel, figures: object): Promise<void> {
+  const words = [loaded.name, ...process.argv.slice(3)].filter(
+    (word, index, all) => all.indexOf(word) === index,
+  );
+  const flags = words.filter((word) => word.startsWith("--")).join("");
+  const model = loaded.name.replace(/\.gguf$/, "") + flags.replaceAll("--", "-");
+  const results = {
+    command: `npx tsx --conditions @kvpolicy/source benchmarks/${benchmark}.ts ${words.join(" ")}`,
+    date: new Date().toISOString().slice(0, 10),
+    node: process.version,
+    nodeLlamaCpp: await getModuleVersion(),
+    device: loaded.device,
+    processor: `${cpus().length} × ${cpus()[0]?.model.trim() ?? "unknown"}`,
+    model: { name: loaded.name, sha256: loaded.sha256 },
+    ...(loaded.disclosure !== null && { disclosure: loaded.disclosure }),
+    figures,
+  };
+  await mkdir(new URL("results/", import.meta.url), { recursive: true });
+  const file = new URL(`results/${benchmark}-${model}.json`, import.meta.url);
+  await writeFile(fileURLToPath(file), `${JSON.stringify(results, null, 2)}\n`);
+  console.log(JSON.stringify(figures, null, 2));
+}

@@ -1,0 +1,63 @@
+import { readFileSync } from "node:fs";
+import { createStream, type KVCachePolicy } from "@kvpolicy/core";
+import { FakeBackend } from "@kvpolicy/core/testing";
+import { dense } from "@kvpolicy/dense";
+import { recompute } from "@kvpolicy/recompute";
+import { sinkWindow } from "@kvpolicy/sink-window";
+import { window } from "@kvpolicy/window";
+import { describe, expect, test } from "vitest";
+
+interface Picture {
+  readonly directory: string;
+  /** The first line of the picture. */
+  readonly title: string;
+  readonly policy: KVCachePolicy;
+  readonly bos?: number;
+}
+
+const BUDGET = 8;
+
+const pictures: readonly Picture[] = [
+  { directory: "dense", title: "dense() with a budget of 8", policy: dense() },
+  {
+    directory: "window",
+    title: "window({ window: 8, stride: 2 })",
+    policy: window({ window: 8, stride: 2 }),
+  },
+  {
+    directory: "sink-window",
+    title: "sinkWindow({ sinks: 2, window: 6, stride: 2 })",
+    policy: sinkWindow({ sinks: 2, window: 6, stride: 2 }),
+  },
+  {
+    directory: "recompute",
+    title: "recompute({ window: 8, stride: 2 })",
+    policy: recompute({ window: 8, stride: 2 }),
+    bos: 50,
+  },
+];
+
+/** The numbers after a row's name, up to its remark, which stands at least three spaces off. */
+function numbersIn(picture: string, row: string): number[] {
+  const numbers = new RegExp(`^${row} +(\\d+(?: {1,2}\\d+)*)`, "m").exec(picture)?.[1];
+  if (numbers === undefined) throw new Error(`the picture has no row "${row}"`);
+  return numbers.split(/ +/).map(Number);
+}
+
+describe.each(pictures)("the picture of $directory", ({ directory, title, policy, bos }) => {
+  test("shows what the policy does", async () => {
+    const readme = readFileSync(`packages/policies/${directory}/README.md`, "utf8");
+    const picture = /^```text\n([\s\S]*?)^```/m.exec(readme)?.[1] ?? "";
+    expect(picture.split("\n")[0]).toBe(title);
+    const stream = createStream({ backend: new FakeBackend(), policy, budget: BUDGET, bos });
+    await stream.append(new Uint32Array(BUDGET - stream.position));
+    expect(numbersIn(picture, "cell")).toEqual([...Array(BUDGET).keys()]);
+    expect(numbersIn(picture, "before")).toEqual([...stream.cells().positions]);
+    const appended = await stream.append([0]).then(
+      () => "appended",
+      (error: unknown) => (error as { code: string }).code,
+    );
+    expect(numbersIn(picture, "after")).toEqual([...stream.cells().positions]);
+    if (appended !== "appended") expect(picture).toContain(appended);
+  });
+});
