@@ -39,6 +39,7 @@ export default defineConfig({
               name: "unit",
               setupFiles: ["./testing/property-seed.ts"],
               include: ["packages/**/src/**/*.test.ts", "testing/**/*.test.ts"],
+              testTimeout: 60_000,
               exclude: [...exclude, "**/*.llama.test.ts", "**/*.process.test.ts"],
             },
           },

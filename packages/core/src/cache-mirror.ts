@@ -34,8 +34,8 @@ export class CacheMirror {
     this.length += 1;
   }
 
-  /** Takes cells out; `next` is the stream position of the next token that enters. */
-  evict(ranges: readonly CacheRange[], next: number): void {
+  /** Takes cells out; `nextPosition` is the stream position of the next token that enters. */
+  evict(ranges: readonly CacheRange[], nextPosition: number): void {
     let kept = ranges[0]?.start ?? this.length;
     ranges.forEach(({ end }, index) => {
       const next = ranges[index + 1]?.start ?? this.length;
@@ -43,7 +43,7 @@ export class CacheMirror {
       kept += next - end;
     });
     this.length = kept;
-    this.#forgetDeadMarks(next);
+    this.#forgetDeadMarks(nextPosition);
   }
 
   /** Keeps the first `length` cells. */
@@ -73,7 +73,7 @@ export class CacheMirror {
     let high = this.length;
     while (low < high) {
       const middle = (low + high) >>> 1;
-      if (this.at(this.positions, middle) < position) low = middle + 1;
+      if (this.#at(this.positions, middle) < position) low = middle + 1;
       else high = middle;
     }
     return low;
@@ -89,22 +89,30 @@ export class CacheMirror {
       marks: this.#marks
         .map(({ name, start, end }) => ({ name, start: this.indexOf(start), end: this.indexOf(end) }))
         .filter(({ start, end }) => start < end),
-      token: (index) => this.at(tokens, index),
-      streamPosition: (index) => this.at(positions, index),
-      ...(nlls && { nll: (index: number) => this.at(nlls, index) }),
+      token: (index) => this.#at(tokens, index),
+      streamPosition: (index) => this.#at(positions, index),
+      ...(nlls && { nll: (index: number) => this.#at(nlls, index) }),
     };
   }
 
   /** A mark whose tokens have all been read and evicted can never come back: an endless stream must not collect them. */
-  #forgetDeadMarks(next: number): void {
+  #forgetDeadMarks(nextPosition: number): void {
     if (this.#marks.length === 0) return;
     this.#marks = this.#marks.filter(
-      ({ start, end }) => end > next || this.indexOf(start) < this.indexOf(end),
+      ({ start, end }) => end > nextPosition || this.indexOf(start) < this.indexOf(end),
     );
   }
 
-  /** Reads a live cell. */
-  at(cells: Uint32Array | Float64Array, index: number): number {
+  /** What a live cell holds. */
+  cell(index: number): { token: number; position: number; nll: number } {
+    return {
+      token: this.#at(this.tokens, index),
+      position: this.#at(this.positions, index),
+      nll: this.nlls?.[index] ?? NaN,
+    };
+  }
+
+  #at(cells: Uint32Array | Float64Array, index: number): number {
     const value = index < this.length ? cells[index] : undefined;
     if (value !== undefined) return value;
     throw new KVPolicyError({

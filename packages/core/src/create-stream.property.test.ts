@@ -95,10 +95,21 @@ class NaiveStream {
     this.#set({ marks: [...this.state.marks, mark] });
   }
 
+  /** Whether every token of a range has been evicted. */
+  hasLeft({ start, end }: CacheRange): boolean {
+    const { cells, held, position } = this.state;
+    const live = [...cells, ...(held ? [held] : [])];
+    return end <= position && !live.some((cell) => start <= cell.position && cell.position < end);
+  }
+
   truncate(position: number): { exact: boolean } {
     const { cells, held, marks, evictedFor } = this.state;
     const exact = evictedFor.every((at) => at < position);
-    if (position === this.state.position) return { exact };
+    if (position === this.state.position) return { exact: true };
+    if (position === this.#start.position) {
+      this.clear();
+      return { exact: true };
+    }
     const before = this.#history.get(position);
     const kept = [...cells, ...(held ? [{ ...held, content: NaN }] : [])].filter(
       (cell) => cell.position < position,
@@ -432,6 +443,12 @@ async function run(pair: Pair, operation: Operation, saved: Saved[], bos: number
     case "mark": {
       const start = Math.max(0, stream.position + operation.offset);
       const range = { start, end: start + operation.size };
+      if (model.hasLeft(range)) {
+        expect(() => {
+          stream.mark(operation.name, range);
+        }).toThrow(expect.objectContaining({ code: "evicted" }));
+        break;
+      }
       stream.mark(operation.name, range);
       model.mark({ name: operation.name, ...range });
       break;

@@ -296,7 +296,7 @@ describe("generate", () => {
     expect(backend.tokens).toEqual([1, 11, 2]);
   });
 
-  test("the last token of a limited generation carries the text of an unfinished character", async () => {
+  test("what is left of an unfinished character is in the answer of the generator, never in a piece", async () => {
     const codec: TokenCodec = {
       encode: (text) => Array.from(text, Number),
       isEndOfGeneration: () => false,
@@ -305,8 +305,11 @@ describe("generate", () => {
     const { stream } = open({ backend: new ScriptedBackend([11, 12]), codec });
     await stream.appendText("17");
     const texts: string[] = [];
-    for await (const { text } of stream.generate({ maxTokens: 2 })) texts.push(text);
-    expect(texts).toEqual(["<11>", "<12>!"]);
+    const generation = stream.generate({ maxTokens: 2 });
+    let next = await generation.next();
+    for (; !next.done; next = await generation.next()) texts.push(next.value.text);
+    expect(texts).toEqual(["<11>", "<12>"]);
+    expect(next.value).toEqual({ reason: "length", text: "!" });
     expect([...stream.cells().tokens]).toEqual([1, 7, 11]);
   });
 

@@ -11,6 +11,8 @@ export interface ErrorDetails {
   "cache-full": CacheFullDetails;
   /** The policy answered with a plan that cannot be carried out. The backend was not touched by it. */
   "invalid-plan": InvalidPlanDetails;
+  /** The tokens that the call names have left the cache. Nothing was changed. */
+  evicted: { readonly start: number; readonly end: number; readonly position: number };
   /** There is nothing to predict from, or nothing to read. */
   empty: { readonly what: string };
   /** A number lies outside what it may be. Nothing was changed. */
@@ -66,6 +68,7 @@ const actors: Readonly<Record<ErrorCode, ErrorActor>> = {
   unsupported: "caller",
   "cache-full": "caller",
   "invalid-plan": "policy",
+  evicted: "caller",
   empty: "caller",
   range: "caller",
   "backend-failed": "backend",

@@ -1,11 +1,11 @@
 /**
- * A run of cells: `start` included, `end` excluded, in cache indices (0 is the oldest cell).
- * The same shape as node-llama-cpp's `ContextTokensDeleteRange`.
+ * A range: `start` included, `end` excluded. In plans and events it counts cache indices (0 is the oldest cell); in
+ * `CacheStream.mark`, stream positions. The same shape as node-llama-cpp's `ContextTokensDeleteRange`.
  */
 export interface CacheRange {
-  /** First cell of the run. */
+  /** First of the range. */
   readonly start: number;
-  /** One past the last cell of the run. */
+  /** One past the last of the range. */
   readonly end: number;
 }
 

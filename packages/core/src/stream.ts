@@ -62,7 +62,7 @@ export interface GenerationEnd {
 
 /** Counters of a stream since it was opened. */
 export interface StreamStats {
-  /** Tokens of the stream that were decoded; evaluations of survivors are not in it. */
+  /** Tokens of the stream that were decoded, a token twice when it was decoded again after going back; evaluations of survivors are not in it. */
   readonly tokens: number;
   /** Sum over those tokens of the cells that each could see, its own included. Divided by `tokens` it is the mean cache length. */
   readonly cellsSeen: number;
@@ -164,12 +164,12 @@ export interface CacheStream<Sampling = object> {
   /**
    * Names a range of stream positions, future ones allowed. `pinned` ranges make a plan that touches them invalid.
    *
-   * @throws {KVPolicyError} `range` for bounds that are no range of positions.
+   * @throws {KVPolicyError} `range` for bounds that are no range of positions, `evicted` when every token of it has left.
    */
   mark(name: string, range: CacheRange): void;
   /**
    * Goes back to a stream position: every token and mark from there on is forgotten. `exact` is false when something was
-   * evicted since that position, so that this is no undo.
+   * evicted since that position, so that this is no undo. Going back to the beginning is the same as `clear`.
    *
    * @throws {KVPolicyError} `range`, or `unsupported` when the backend cannot truncate.
    */
