@@ -1,0 +1,47 @@
+import { createHash } from "node:crypto";
+import { readFile } from "node:fs/promises";
+import { describe, expect, it } from "vitest";
+
+import { readHeader } from "./gguf.js";
+import { tinyModels } from "./index.js";
+
+describe.each(Object.values(tinyModels))("the model $name", (model) => {
+  it("is the file that the record describes", async () => {
+    const file = await readFile(model.url);
+    expect(file.byteLength).toBe(model.bytes);
+    expect(createHash("sha256").update(file).digest("hex")).toBe(model.sha256);
+  });
+
+  it("has the number of parameters that the record states", async () => {
+    const { tensors } = readHeader(await readFile(model.url));
+    expect(tensors.reduce((sum, { elements }) => sum + elements, 0)).toBe(model.parameters);
+  });
+
+  it("stays within four megabytes", () => {
+    expect(model.bytes).toBeLessThanOrEqual(4 * 1024 * 1024);
+  });
+
+  it("discloses its nudge in the file itself", async () => {
+    const file = await readFile(model.url);
+    expect(file.includes(model.disclosure)).toBe(true);
+  });
+
+  it("was trained as the committed evidence says", async () => {
+    const log = new URL(
+      `../../../training/results/seed-${model.training.seed}-training.jsonl`,
+      import.meta.url,
+    );
+    const lines = (await readFile(log, "utf8")).trim().split("\n");
+    const [first, last] = [lines[0], lines.at(-1)].map((line) => JSON.parse(line ?? "{}") as unknown);
+    expect(first).toMatchObject({
+      seed: model.training.seed,
+      parameters: model.parameters,
+      shape: { context: model.contextLength, vocabulary: model.vocabularySize },
+    });
+    expect(last).toMatchObject({
+      finished: true,
+      steps: model.training.steps,
+      tokens: model.training.tokens,
+    });
+  });
+});
