@@ -46,6 +46,11 @@ describe("checkModelFile", () => {
       () => written("weights.gguf", model.subarray(0, model.length - 200_000)),
       /is truncated: it has 1702048 bytes where/,
     ],
+    [
+      "weights that lack a byte",
+      () => written("byte.gguf", model.subarray(0, model.length - 1)),
+      /is truncated: it has 1902047 bytes where its header promises at least 1902048/,
+    ],
   ])("refuses %s", async (_, create, message) => {
     const path = await create();
     await expect(checkModelFile(path)).rejects.toSatisfy((error: Error) => message.test(error.message));

@@ -34,7 +34,8 @@ export async function checkModelFile(path: string): Promise<void> {
       logWarnings: false,
     });
     const { modelSize } = await GgufInsights.from(info);
-    promised = info.totalMetadataSize + modelSize;
+    // A model in several files promises the bytes of all of them; llama.cpp tells which one is short.
+    promised = info.splicedParts > 1 ? 0 : (info.infoEndOffset ?? info.metadataSize) + modelSize;
   } catch (cause) {
     throw refuse(`ends inside its header, or the header is damaged (${bytes} bytes)`, bytes, cause);
   }

@@ -1,0 +1,27 @@
+export type { Contender, MeasuredStream } from "./measure/contender.js";
+export {
+  readText,
+  type Measurement,
+  type Progress,
+  type ReadTextOptions,
+  type ResidentBytes,
+} from "./measure/read-text.js";
+export type { Reading } from "./measure/reader.js";
+export type { Timings } from "./measure/stride-timer.js";
+export { formatCount, formatDuration, formatNumber } from "./render/numbers.js";
+export { renderChart, type RenderChartOptions } from "./render/render-chart.js";
+export { renderReport } from "./render/render-report.js";
+export { renderTable, type RenderTableOptions } from "./render/render-table.js";
+export { buildResults } from "./results/build-results.js";
+export {
+  parseResults,
+  resultsSchema,
+  type PolicyResults,
+  type Results,
+  type Surroundings,
+} from "./results/schema.js";
+export { automaticBlockLength } from "./statistics/block-length.js";
+export { movingBlockBootstrap, type BootstrapOptions, type MeanInterval } from "./statistics/bootstrap.js";
+export { perplexity, type Perplexity } from "./statistics/perplexity.js";
+export { quantiles } from "./statistics/quantiles.js";
+export { createRandom } from "./statistics/random.js";

@@ -1,0 +1,87 @@
+import { createHash } from "node:crypto";
+import { createReadStream } from "node:fs";
+import { stat } from "node:fs/promises";
+import { basename } from "node:path";
+import { pipeline } from "node:stream/promises";
+import { fileURLToPath } from "node:url";
+
+import { checkModelFile } from "@kvpolicy/llamacpp-adapter";
+import { tinyModels } from "@kvpolicy/tiny-models";
+import { getLlama, LlamaLogLevel, resolveModelFile, type LlamaModel } from "node-llama-cpp";
+
+import { badOption } from "./report-error.js";
+
+/** A loaded model and what the results say about it. */
+export interface LoadedModel extends AsyncDisposable {
+  /** The model. */
+  readonly model: LlamaModel;
+  /** Its name; no path. */
+  readonly name: string;
+  /** SHA-256 of the file. */
+  readonly sha256: string;
+  /** Size of the file. */
+  readonly bytes: number;
+  /** What computes: `cpu`, `cuda`, `metal` or `vulkan`. */
+  readonly device: string;
+  /** The sentence that belongs beside every figure of the model, if there is one. */
+  readonly disclosure: string | null;
+}
+
+/**
+ * Loads the model. `quiet` shows no download bar.
+ *
+ * Source: a path, `hf:USER/REPO/FILE`, or undefined for the tiny model.
+ *
+ * @throws {KVPolicyError} `config` for a file that is missing, truncated or no GGUF, and for a model that cannot be fetched or that
+ * llama.cpp does not load.
+ */
+export async function loadModel(
+  source: string | undefined,
+  { quiet, signal }: { readonly quiet: boolean; readonly signal: AbortSignal },
+): Promise<LoadedModel> {
+  const path = await findModel(source, quiet, signal);
+  await checkModelFile(path);
+  const [sha256, { size: bytes }] = await Promise.all([hashFile(path), stat(path)]);
+  const tiny =
+    source === undefined
+      ? tinyModels.sink
+      : Object.values(tinyModels).find((model) => model.sha256 === sha256);
+  // What llama.cpp logs while it loads goes to standard output, whatever logger is set.
+  const llama = await getLlama({ build: "never", progressLogs: false, logLevel: LlamaLogLevel.disabled });
+  try {
+    const model = await llama.loadModel({ modelPath: path, loadSignal: signal });
+    return {
+      model,
+      name: source?.startsWith("hf:") ? source : basename(path),
+      sha256,
+      bytes,
+      device: llama.gpu === false ? "cpu" : llama.gpu,
+      disclosure: tiny?.disclosure ?? null,
+      [Symbol.asyncDispose]: () => llama.dispose(),
+    };
+  } catch (cause) {
+    await llama.dispose();
+    if (signal.aborted) throw cause;
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    const message = `llama.cpp refuses the model file ${basename(path)}, which may be damaged: ${reason}.`;
+    throw badOption("model", basename(path), message, cause);
+  }
+}
+
+async function findModel(source: string | undefined, quiet: boolean, signal: AbortSignal): Promise<string> {
+  if (source === undefined) return fileURLToPath(tinyModels.sink.url);
+  if (!source.startsWith("hf:")) return source;
+  try {
+    return await resolveModelFile(source, { cli: !quiet, signal });
+  } catch (cause) {
+    if (signal.aborted) throw cause;
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw badOption("model", source, `The model ${source} cannot be fetched: ${reason}.`, cause);
+  }
+}
+
+async function hashFile(path: string): Promise<string> {
+  const hash = createHash("sha256");
+  await pipeline(createReadStream(path), hash);
+  return hash.digest("hex");
+}

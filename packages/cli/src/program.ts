@@ -1,0 +1,60 @@
+import { Command } from "commander";
+
+import { DEFAULTS, parseStreamOptions } from "./stream-options.js";
+import { runStream } from "./stream-command.js";
+import { packageVersion } from "./versions.js";
+
+/**
+ * The commands and their options.
+ *
+ * @param argv - The command line, for the record in the results.
+ * @param onExit - Told the exit code of a command that came to its end.
+ */
+export function createProgram(argv: readonly string[], onExit: (code: number) => void): Command {
+  const program = new Command("kvpolicy")
+    .description("Measures KV-cache policies: which cached tokens stay, what that costs and what it loses.")
+    .version(packageVersion())
+    .exitOverride()
+    .configureOutput({
+      outputError: (text, write) => {
+        write(text.replace(/^error: /, "kvpolicy: "));
+      },
+    });
+
+  program
+    .command("stream")
+    .description("Reads a text under several policies side by side, live, and reports.")
+    .option("--text <file>", "text to read; - for standard input (default: Moby Dick)")
+    .option(
+      "--model <model>",
+      "path of a GGUF file, or hf:USER/REPO/FILE (default: $KVPOLICY_MODEL, else a tiny model)",
+    )
+    .option(
+      "--policy <spec>",
+      `policy to compare, repeatable, such as sink-window:sinks=1,stride=16 (default: ${DEFAULTS.policies.join(", ")})`,
+      (spec: string, specs: readonly string[] | undefined) => [...(specs ?? []), spec],
+    )
+    .option(
+      "--budget <cells>",
+      `cells that each policy may use (default: ${DEFAULTS.tiny.budget} for the tiny model, else ${DEFAULTS.other.budget})`,
+    )
+    .option(
+      "--stride <cells>",
+      `cells freed by one eviction, or half, unless the policy says (default: ${DEFAULTS.tiny.stride} for the tiny model, else ${DEFAULTS.other.stride})`,
+    )
+    .option(
+      "--tokens <count>",
+      `most tokens to read (default: ${DEFAULTS.tokens} of Moby Dick, all of another text)`,
+    )
+    .option("--out <directory>", "where results.json and report.html go", DEFAULTS.out)
+    .option("--keys <type>", "type of the cached keys, F16 or F32", DEFAULTS.cacheType)
+    .option("--values <type>", "type of the cached values, F16 or F32", DEFAULTS.cacheType)
+    .option("--threads <count>", "threads of the engine (default: 1 for the tiny model, else its own choice)")
+    .option("--seed <number>", "seed of the intervals", String(DEFAULTS.seed))
+    .option("--json", "print results.json to standard output, and nothing else")
+    .action(async (raw: unknown) => {
+      onExit(await runStream(parseStreamOptions(raw, process.env), argv));
+    });
+
+  return program;
+}

@@ -1,0 +1,130 @@
+import { mkdir, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+
+import {
+  buildResults,
+  readText,
+  renderChart,
+  renderReport,
+  renderTable,
+  type Contender,
+  type Results,
+} from "@kvpolicy/bench";
+import { createTokenCodec, openStream } from "@kvpolicy/llamacpp-adapter";
+import picocolors from "picocolors";
+
+import { listenForInterruption } from "./interruption.js";
+import { loadModel, type LoadedModel } from "./load-model.js";
+import { loadText } from "./load-text.js";
+import { createProgressDisplay } from "./progress-display.js";
+import { badOption, ExitCode } from "./report-error.js";
+import type { StreamCommandOptions } from "./stream-options.js";
+import { describeSurroundings } from "./surroundings.js";
+import { tokenize } from "./tokenize.js";
+
+/**
+ * `kvpolicy stream`: reads a text under several policies side by side, shows how far it is, prints figures and writes them.
+ *
+ * `argv` is the command line, for the record.
+ *
+ * @returns The exit code.
+ * @throws {KVPolicyError} for a text or a model that cannot be read.
+ */
+export async function runStream(options: StreamCommandOptions, argv: readonly string[]): Promise<number> {
+  using interruption = listenForInterruption(() => {
+    process.stderr.write("\nStopping after this step; once more to stop at once.\n");
+  });
+  const { signal } = interruption;
+  try {
+    const text = await loadText(options.text);
+    await using loaded = await loadModel(options.model, { quiet: options.json, signal });
+    const tokens = tokenize(createTokenCodec(loaded.model), text.text, options.tokens);
+    const { columns, isTTY } = process.stderr;
+    const display = createProgressDisplay({
+      write: (drawn) => {
+        if (!options.json) process.stderr.write(drawn);
+      },
+      columns: isTTY ? columns || 80 : undefined,
+      budget: options.budget,
+      clock: () => performance.now(),
+    });
+    const measurement = await readText({
+      tokens,
+      contenders: createContenders(options, loaded, tokens.length),
+      budget: options.budget,
+      signal,
+      residentBytes: () => process.memoryUsage.rss(),
+      onProgress: (progress) => {
+        display.update(progress);
+      },
+    });
+    display.finish();
+    const results = buildResults(measurement, await describeSurroundings(argv, options, loaded, text));
+    await writeResults(options.out, results);
+    print(results, options);
+    return exitCode(results, signal.aborted);
+  } catch (error) {
+    if (signal.aborted && error === signal.reason) return ExitCode.interrupted;
+    throw error;
+  }
+}
+
+/** Each policy with a stream, and so with a context, of its own. Dense gets a cell for every token of the text. */
+function createContenders(
+  options: StreamCommandOptions,
+  { model }: LoadedModel,
+  tokens: number,
+): Contender[] {
+  const { keys, values, threads, budget } = options;
+  const bosCells = model.tokens.shouldPrependBosToken ? 1 : 0;
+  return options.policies.map(({ name, policy }) => ({
+    name,
+    policy,
+    open: (onWarning) =>
+      openStream(model, {
+        policy,
+        budget: policy.name === "dense" ? tokens + bosCells : budget,
+        keyType: keys,
+        valueType: values,
+        threads,
+        onWarning: ({ message }) => {
+          onWarning(message);
+        },
+      }),
+  }));
+}
+
+async function writeResults(directory: string, results: Results): Promise<void> {
+  try {
+    await mkdir(directory, { recursive: true });
+    await writeFile(join(directory, "results.json"), `${JSON.stringify(results, undefined, 2)}\n`);
+    await writeFile(join(directory, "report.html"), await renderReport(results));
+  } catch (cause) {
+    throw badOption(
+      "out",
+      directory,
+      `The results cannot be written to ${directory}: ${String(cause)}.`,
+      cause,
+    );
+  }
+}
+
+function print(results: Results, { json, out }: StreamCommandOptions): void {
+  if (json) {
+    process.stdout.write(`${JSON.stringify(results)}\n`);
+    return;
+  }
+  const colors = picocolors.isColorSupported && process.stdout.isTTY;
+  const width = Math.min(120, process.stdout.columns || 100);
+  const parts = [renderChart(results, { width, colors }), renderTable(results, { colors })];
+  const written = `Written: ${join(out, "results.json")}, ${join(out, "report.html")}`;
+  process.stdout.write(`\n${[...parts.filter((part) => part !== ""), written].join("\n\n")}\n`);
+}
+
+/** Some policies may fail and leave a comparison of the others; when none has read anything there is none. */
+function exitCode({ policies }: Results, interrupted: boolean): number {
+  if (interrupted) return ExitCode.interrupted;
+  return policies.every(({ status, tokens }) => status === "failed" && tokens === 0)
+    ? ExitCode.badInput
+    : ExitCode.success;
+}

@@ -1,0 +1,72 @@
+import { describe, expect, it } from "vitest";
+
+import { DEFAULTS, parseStreamOptions } from "./stream-options.js";
+import { describeCommand } from "./surroundings.js";
+
+const RAW = { out: "results", keys: "F16", values: "F16", seed: "1" };
+
+describe("parseStreamOptions", () => {
+  it("compares the paper's four on the tiny model unless told otherwise", () => {
+    const options = parseStreamOptions(RAW, {});
+    expect(options.policies.map(({ name }) => name)).toEqual(["dense", "window", "recompute", "sink-window"]);
+    expect(options).toMatchObject({
+      budget: DEFAULTS.tiny.budget,
+      threads: DEFAULTS.tiny.threads,
+      tokens: DEFAULTS.tokens,
+      json: false,
+    });
+    const strides = options.policies.slice(1).map(({ policy }) => policy.describe().options["stride"]);
+    expect(strides).toEqual([1, 1, 1]);
+  });
+
+  it("takes the model from the environment, other defaults with it, and all of a given text", () => {
+    expect(parseStreamOptions(RAW, { KVPOLICY_MODEL: "a.gguf" })).toMatchObject({
+      model: "a.gguf",
+      budget: 256,
+    });
+    expect(parseStreamOptions({ ...RAW, model: "b.gguf" }, { KVPOLICY_MODEL: "a.gguf" }).model).toBe(
+      "b.gguf",
+    );
+    expect(parseStreamOptions(RAW, { KVPOLICY_MODEL: "" }).model).toBeUndefined();
+    expect(parseStreamOptions({ ...RAW, text: "-" }, {}).tokens).toBeUndefined();
+  });
+
+  it.each([
+    [{ budget: "0" }, '--budget must be a whole number of at least 1, not "0".'],
+    [{ budget: "1e3" }, '--budget must be a whole number of at least 1, not "1e3".'],
+    [{ budget: "99999999999999999999" }, "--budget must be a whole number"],
+    [{ stride: "0" }, '--stride must be half or a whole number of at least 1, not "0".'],
+    [{ tokens: "-5" }, "--tokens must be a whole number of at least 1"],
+    [{ threads: "two" }, "--threads must be"],
+    [{ seed: "1.5" }, "--seed must be a whole number of at least 0"],
+    [{ keys: "Q8" }, '--keys must be F16 or F32, not "Q8".'],
+    [{ text: "" }, "--text must name a file"],
+    [{ policy: ["window", "window"] }, "--policy window is given twice."],
+    [
+      { policy: ["sink-window:sinks=9"], budget: "8" },
+      "--policy sink-window:sinks=9 cannot work with --budget 8",
+    ],
+    [{ policy: ["window:stride=9"], budget: "8" }, "the stride of 9 is larger than the window"],
+  ])("refuses %j", (raw, message) => {
+    expect(() => parseStreamOptions({ ...RAW, ...raw }, {})).toThrow(message);
+  });
+});
+
+describe("describeCommand", () => {
+  it("keeps names and drops the paths before them", () => {
+    const shown = describeCommand([
+      "node",
+      "main.js",
+      "stream",
+      "--model=/home/me/models/a.gguf",
+      "--text",
+      "../my books/b c.txt",
+      "--out",
+      "C:\\Users\\me\\out",
+    ]);
+    expect(shown).toBe("kvpolicy stream --model=a.gguf --text 'b c.txt' --out out");
+    expect(describeCommand(["node", "main.js", "stream", "--model", "hf:user/repo/file.gguf"])).toContain(
+      "hf:user/repo/file.gguf",
+    );
+  });
+});

@@ -1,0 +1,115 @@
+import { z } from "zod";
+
+import { parsePolicySpec, type PolicySpec } from "./policy-spec.js";
+import { badOption } from "./report-error.js";
+
+/**
+ * What is taken when an option is left out. Some depend on the model:
+ * recomputing costs so much more on a larger one, and the tiny one is too small to share a step between threads. The number of
+ * tokens is the fewest that give the tiny model an interval.
+ */
+export const DEFAULTS = {
+  policies: ["dense", "window", "recompute", "sink-window"],
+  tiny: { budget: 64, stride: 1, threads: 1 },
+  other: { budget: 256, stride: 16, threads: undefined },
+  tokens: 8400,
+  out: "kvpolicy-results",
+  cacheType: "F16",
+  seed: 1,
+} as const;
+
+/** The checked options of `kvpolicy stream`. */
+export interface StreamCommandOptions {
+  /** File to read, `-` for standard input; undefined for the built-in text. */
+  readonly text: string | undefined;
+  /** Path or `hf:` name; undefined for the tiny model. */
+  readonly model: string | undefined;
+  /** The policies, in the order given. */
+  readonly policies: readonly PolicySpec[];
+  /** Cells that each policy may use. */
+  readonly budget: number;
+  /** Most tokens to read; undefined for all. */
+  readonly tokens: number | undefined;
+  /** Directory of the results. */
+  readonly out: string;
+  /** Type of the cached keys. */
+  readonly keys: "F16" | "F32";
+  /** Type of the cached values. */
+  readonly values: "F16" | "F32";
+  /** Threads; undefined for the engine's choice. */
+  readonly threads: number | undefined;
+  /** Seed of the intervals. */
+  readonly seed: number;
+  /** Whether to print nothing but the results as JSON. */
+  readonly json: boolean;
+}
+
+const wholeNumber = (minimum: number, otherwise = ""): z.ZodType<number, string> => {
+  const error = `must be ${otherwise}a whole number of at least ${minimum}`;
+  return z
+    .string()
+    .regex(/^\d+$/, { error, abort: true })
+    .transform(Number)
+    .refine((value) => Number.isSafeInteger(value) && value >= minimum, { error });
+};
+const cacheType = z.enum(["F16", "F32"], { error: "must be F16 or F32" });
+
+/** What commander hands over: text, lists of text and switches. */
+const rawSchema = z.object({
+  text: z.string().min(1, { error: "must name a file, or be - for standard input" }).optional(),
+  model: z.string().min(1, { error: "must be a path or hf:USER/REPO/FILE" }).optional(),
+  policy: z.array(z.string()).optional(),
+  budget: wholeNumber(1).optional(),
+  stride: z.union([z.literal("half"), wholeNumber(1, "half or ")]).optional(),
+  tokens: wholeNumber(1).optional(),
+  out: z.string().min(1, { error: "must name a directory" }),
+  keys: cacheType,
+  values: cacheType,
+  threads: wholeNumber(1).optional(),
+  seed: wholeNumber(0),
+  json: z.boolean().default(false),
+});
+
+/**
+ * Checks the options of `kvpolicy stream` and fills in the defaults.
+ *
+ * @param raw - The options as commander parsed them.
+ * @param environment - Where `KVPOLICY_MODEL` may be.
+ * @throws {KVPolicyError} `config`, with the option's name, for the first option that cannot work.
+ */
+export function parseStreamOptions(raw: unknown, environment: NodeJS.ProcessEnv): StreamCommandOptions {
+  const parsed = rawSchema.safeParse(raw);
+  if (!parsed.success) throw firstProblem(raw, parsed.error);
+  const { policy: specs, stride, budget, text, tokens, ...rest } = parsed.data;
+  const fromEnvironment = environment["KVPOLICY_MODEL"];
+  const model = rest.model ?? (fromEnvironment === "" ? undefined : fromEnvironment);
+  const defaults = model === undefined ? DEFAULTS.tiny : DEFAULTS.other;
+  const cells = budget ?? defaults.budget;
+  const policies = (specs ?? DEFAULTS.policies).map((spec) =>
+    parsePolicySpec(spec, stride ?? defaults.stride),
+  );
+  for (const { name, policy } of policies) {
+    const problem = policy.checkBudget?.(cells);
+    if (problem !== undefined) {
+      throw badOption("policy", name, `--policy ${name} cannot work with --budget ${cells}: ${problem}.`);
+    }
+    if (policies.filter((other) => other.name === name).length > 1) {
+      throw badOption("policy", name, `--policy ${name} is given twice.`);
+    }
+  }
+  return {
+    ...rest,
+    text,
+    model,
+    policies,
+    budget: cells,
+    tokens: tokens ?? (text === undefined ? DEFAULTS.tokens : undefined),
+    threads: rest.threads ?? defaults.threads,
+  };
+}
+
+function firstProblem(raw: unknown, { issues: [issue] }: z.ZodError): Error {
+  const option = String(issue?.path[0] ?? "");
+  const value = typeof raw === "object" && raw !== null ? (raw as Record<string, unknown>)[option] : raw;
+  return badOption(option, value, `--${option} ${issue?.message ?? "cannot work"}, not "${String(value)}".`);
+}
