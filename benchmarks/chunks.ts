@@ -12,7 +12,7 @@ import { sinkWindow } from "@kvpolicy/sink-window";
 import { tinyModels } from "@kvpolicy/tiny-models";
 import { toFloat32 } from "@kvpolicy/tiny-models/testing";
 
-import { loadNamedModel, readTokens, writeResults } from "./shared.js";
+import { loadNamedModel, readTokens, THREADS, writeResults } from "./shared.js";
 
 const isFloat32 = process.argv.includes("--float32");
 const count = 1024;
@@ -35,6 +35,7 @@ try {
       policy,
       keyType: type,
       valueType: type,
+      threads: THREADS,
       onWarning: () => undefined,
     });
     const nlls = new Float64Array(count);

@@ -9,7 +9,7 @@ import { dense } from "@kvpolicy/dense";
 import { openStream } from "@kvpolicy/llamacpp-adapter";
 import { sinkWindow } from "@kvpolicy/sink-window";
 
-import { argument, loadNamedModel, readTokens, round, time, writeResults } from "./shared.js";
+import { argument, loadNamedModel, readTokens, round, THREADS, time, writeResults } from "./shared.js";
 
 const budget = Number(argument(3) ?? 1024);
 const sinks = 4;
@@ -17,7 +17,7 @@ const sinks = 4;
 await using loaded = await loadNamedModel();
 const { model } = loaded;
 const tokens = await readTokens(model, budget + 4096);
-const quiet = { bos: false, onWarning: (): undefined => undefined };
+const settings = { bos: false, threads: THREADS, onWarning: (): undefined => undefined };
 const defaultStride = resolveStride(undefined, budget - sinks);
 
 const figures = [];
@@ -28,9 +28,9 @@ for (const [stride, strides] of [
 ] as const) {
   await using evicting = await openStream(model, {
     policy: sinkWindow({ sinks, window: budget - sinks, stride }),
-    ...quiet,
+    ...settings,
   });
-  await using plain = await openStream(model, { policy: dense(), budget, ...quiet });
+  await using plain = await openStream(model, { policy: dense(), budget, ...settings });
   await evicting.append(tokens.subarray(0, budget));
   await plain.append(tokens.subarray(0, budget));
 

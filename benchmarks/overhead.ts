@@ -9,16 +9,22 @@ import { TokenBias, type LlamaContextSequence, type Token } from "node-llama-cpp
 
 import { quantiles } from "@kvpolicy/bench";
 
-import { loadNamedModel, readTokens, round, time, writeResults } from "./shared.js";
+import { loadNamedModel, readTokens, round, THREADS, time, writeResults } from "./shared.js";
 
 const CELLS = 512;
-const ROUNDS = 9;
+const ROUNDS = 5;
 const GENERATED = 128;
 
 await using loaded = await loadNamedModel();
 const { model } = loaded;
 const tokens = await readTokens(model, 256);
-const settings = { contextSize: CELLS, batchSize: CELLS, flashAttention: false, sequences: 1 } as const;
+const settings = {
+  contextSize: CELLS,
+  batchSize: CELLS,
+  flashAttention: false,
+  sequences: 1,
+  threads: THREADS,
+} as const;
 
 /** A bias against every token that ends a generation, so that both sides generate as many tokens. */
 const neverEnd = TokenBias.for(model);
@@ -31,6 +37,7 @@ async function byStream(task: (stream: LlamaStream) => Promise<unknown>): Promis
     policy: dense(),
     budget: CELLS,
     bos: false,
+    threads: THREADS,
     onWarning: () => undefined,
   });
   return await time(() => task(stream));

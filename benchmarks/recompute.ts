@@ -6,10 +6,10 @@ import { openStream, type LlamaStream } from "@kvpolicy/llamacpp-adapter";
 import { recompute } from "@kvpolicy/recompute";
 import { sinkWindow } from "@kvpolicy/sink-window";
 
-import { argument, loadNamedModel, readTokens, round, time, writeResults } from "./shared.js";
+import { argument, loadNamedModel, readTokens, round, THREADS, time, writeResults } from "./shared.js";
 
 const budgets = (argument(3) ?? "256,512,1024,2048").split(",").map(Number);
-const quiet = { bos: false, onWarning: (): undefined => undefined };
+const settings = { bos: false, threads: THREADS, onWarning: (): undefined => undefined };
 
 await using loaded = await loadNamedModel();
 const { model } = loaded;
@@ -30,17 +30,17 @@ async function measure(stream: LlamaStream, stride: number, strides: number): Pr
 const figures = [];
 for (const budget of budgets) {
   for (const [stride, sinkStrides, recomputeStrides] of [
-    [1, 64, Math.max(3, Math.round(4096 / budget))],
-    [64, 3, 2],
+    [1, 64, Math.max(2, Math.round(2048 / budget))],
+    [64, 2, 1],
   ] as const) {
     await using sinkStream = await openStream(model, {
       policy: sinkWindow({ sinks: 4, window: budget - 4, stride }),
-      ...quiet,
+      ...settings,
     });
     const sinkWindowTime = await measure(sinkStream, stride, sinkStrides);
     await using recomputeStream = await openStream(model, {
       policy: recompute({ window: budget, stride }),
-      ...quiet,
+      ...settings,
     });
     const recomputeTime = await measure(recomputeStream, stride, recomputeStrides);
     figures.push({

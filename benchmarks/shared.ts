@@ -7,6 +7,9 @@ import { getModuleVersion, type LlamaModel } from "node-llama-cpp";
 import { loadModel, type LoadedModel } from "../packages/cli/src/load-model.js";
 import { loadText } from "../packages/cli/src/load-text.js";
 
+/** Threads of every context here: one is the steadiest on a machine that is shared, and the ratios are what counts. */
+export const THREADS = 1;
+
 /** The model that the first argument or `KVPOLICY_MODEL` names, else the one in the box. */
 export function loadNamedModel(path = argument(2) ?? process.env["KVPOLICY_MODEL"]): Promise<LoadedModel> {
   return loadModel(path, {
@@ -52,6 +55,7 @@ export async function writeResults(benchmark: string, loaded: LoadedModel, figur
     node: process.version,
     nodeLlamaCpp: await getModuleVersion(),
     device: loaded.device,
+    threads: THREADS,
     processor: `${cpus().length} × ${cpus()[0]?.model.trim() ?? "unknown"}`,
     model: { name: loaded.name, sha256: loaded.sha256 },
     ...(loaded.disclosure !== null && { disclosure: loaded.disclosure }),

@@ -5,7 +5,7 @@
 import { openStream } from "@kvpolicy/llamacpp-adapter";
 import { sinkWindow } from "@kvpolicy/sink-window";
 
-import { argument, loadNamedModel, readTokens, round, time, writeResults } from "./shared.js";
+import { argument, loadNamedModel, readTokens, round, THREADS, time, writeResults } from "./shared.js";
 
 const count = Number(argument(3) ?? 200_000);
 const BUDGET = 256;
@@ -16,6 +16,7 @@ const tokens = await readTokens(loaded.model, count);
 await using stream = await openStream(loaded.model, {
   policy: sinkWindow(),
   budget: BUDGET,
+  threads: THREADS,
   onWarning: () => undefined,
 });
 

@@ -3,8 +3,12 @@ import type { BackendCapabilities, CacheRange, KVCacheBackend, Sampler } from "@
 import type { LogitRow, NativeSampler, NativeSequence } from "./native-sequence.js";
 import type { LlamaSampling } from "./sampling.js";
 
-/** Scored tokens a decode: 512 rows of a 128k vocabulary would be 262 MB, and more than 64 gain nothing. */
-const SCORED_BATCH = 64;
+/**
+ * Logits that one decode may keep, 16 MiB of them, but rows for 32 tokens at least: 512 rows of a 128k vocabulary would be
+ * 262 MB, and more than a few dozen gain nothing on a model that large.
+ */
+const MOST_LOGITS = 2 ** 22;
+const FEWEST_ROWS = 32;
 
 /**
  * llama.cpp as a backend: cell index = position in the sequence, one sequence that owns its context. K-shift is lazy in
@@ -15,6 +19,7 @@ export class LlamaBackend implements KVCacheBackend<LlamaSampling> {
   readonly #sequence: NativeSequence;
   readonly #release: () => Promise<void>;
   readonly #greedy: NativeSampler;
+  readonly #mostRows: number;
   #length = 0;
   #pending: LogitRow | undefined;
 
@@ -23,6 +28,7 @@ export class LlamaBackend implements KVCacheBackend<LlamaSampling> {
     this.capabilities = capabilities;
     this.#release = release;
     this.#greedy = sequence.createGreedySampler();
+    this.#mostRows = Math.max(FEWEST_ROWS, Math.floor(MOST_LOGITS / capabilities.vocabularySize));
   }
 
   async decode(
@@ -31,24 +37,20 @@ export class LlamaBackend implements KVCacheBackend<LlamaSampling> {
   ): Promise<Float64Array | undefined> {
     this.#pending = undefined;
     const last = tokens.length - 1;
-    // The row before a scored token predicts it.
+    // The row before a scored token predicts it, and the last row is the pending one.
     const firstRow = options ? options.scoreFrom - 1 : last;
     const nlls = options && new Float64Array(tokens.length - options.scoreFrom);
     for (let start = 0; start < tokens.length;) {
-      const end =
-        start < firstRow
-          ? Math.min(start + this.capabilities.batch, firstRow)
-          : Math.min(start + (options ? SCORED_BATCH : this.capabilities.batch), tokens.length);
-      const block = start === 0 && end === tokens.length ? tokens : tokens.subarray(start, end);
-      const wanted = Uint32Array.from(
-        { length: Math.max(0, end - Math.max(start, firstRow)) },
-        (_, index) => index + Math.max(start, firstRow) - start,
+      const rowStart = Math.max(start, firstRow);
+      const end = Math.min(start + this.capabilities.batch, rowStart + this.#mostRows, tokens.length);
+      const rowIndexes = Uint32Array.from(
+        { length: Math.max(0, end - rowStart) },
+        (_, row) => rowStart - start + row,
       );
-      const rows = await this.#sequence.decode(this.#length, block, wanted);
+      const rows = await this.#sequence.decode(this.#length, tokens.subarray(start, end), rowIndexes);
       this.#length += end - start;
-      for (let index = 0; index < wanted.length; index += 1) {
-        const row = rows[index] as LogitRow;
-        const token = start + (wanted[index] ?? 0);
+      for (let token = rowStart; token < end; token += 1) {
+        const row = rows[token - rowStart] as LogitRow;
         if (token === last) this.#pending = row;
         else if (nlls)
           nlls[token - firstRow] = await this.#sequence.nll(row, tokens[token + 1] ?? 0, this.#greedy);

@@ -31,7 +31,10 @@ export interface OpenStreamOptions {
   readonly valueType?: CacheType | undefined;
   /** Flash attention, fixed for the life of the stream. Defaults to false. With F32 keys it rounds them to F16 at each decode. */
   readonly flashAttention?: boolean | undefined;
-  /** Threads. Defaults to node-llama-cpp's choice. */
+  /**
+   * Threads. Defaults to one a core, at most node-llama-cpp's `maxThreads`. Its own default is at least 4: on a machine with
+   * fewer cores they wait for each other.
+   */
   readonly threads?: number | undefined;
   /** Whether the stream begins with a beginning-of-sequence token, marked `bos`. Defaults to what the model's metadata says. */
   readonly bos?: boolean | undefined;
@@ -148,7 +151,8 @@ async function createContext(
   budget: number,
   options: OpenStreamOptions,
 ): Promise<LlamaContext> {
-  const { keyType = "F16", valueType = "F16", flashAttention = false, threads } = options;
+  const { keyType = "F16", valueType = "F16", flashAttention = false } = options;
+  const { maxThreads, cpuMathCores } = model.llama;
   // node-llama-cpp estimates by simulating the context, which takes minutes for an absurd budget: refuse that here.
   const perCell = bytesPerCell(model.fileInfo.metadata, keyType, valueType) ?? 0;
   const free = await freeBytes(model);
@@ -170,7 +174,7 @@ async function createContext(
       flashAttention,
       experimentalKvCacheKeyType: keyType,
       experimentalKvCacheValueType: valueType,
-      ...(threads !== undefined && { threads }),
+      threads: options.threads ?? Math.min(cpuMathCores, maxThreads || cpuMathCores),
       failedCreationRemedy: false,
     });
   } catch (cause) {
