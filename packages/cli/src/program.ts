@@ -49,7 +49,7 @@ export function createProgram(argv: readonly string[], onExit: (code: number) =>
     .option("--out <directory>", "where results.json and report.html go", DEFAULTS.out)
     .option("--keys <type>", "type of the cached keys, F16 or F32", DEFAULTS.cacheType)
     .option("--values <type>", "type of the cached values, F16 or F32", DEFAULTS.cacheType)
-    .option("--threads <count>", "threads of the engine (default: 1 for the tiny model, else its own choice)")
+    .option("--threads <count>", "threads of the engine (default: 1 for the tiny model, else one a core)")
     .option("--seed <number>", "seed of the intervals", String(DEFAULTS.seed))
     .option("--json", "print results.json to standard output, and nothing else")
     .action(async (raw: unknown) => {

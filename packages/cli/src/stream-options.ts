@@ -36,7 +36,7 @@ export interface StreamCommandOptions {
   readonly keys: "F16" | "F32";
   /** Type of the cached values. */
   readonly values: "F16" | "F32";
-  /** Threads; undefined for the engine's choice. */
+  /** Threads; undefined for one a core. */
   readonly threads: number | undefined;
   /** Seed of the intervals. */
   readonly seed: number;
