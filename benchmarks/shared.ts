@@ -44,13 +44,14 @@ export function round(value: number): number {
 
 /** Prints figures and writes them to `benchmarks/results/`, with what is needed to run them again. */
 export async function writeResults(benchmark: string, loaded: LoadedModel, figures: object): Promise<void> {
-  const words = [loaded.name, ...process.argv.slice(3)].filter(
-    (word, index, all) => all.indexOf(word) === index,
+  const isInTheBox = loaded.name === "sink.gguf";
+  const flags = process.argv.slice(2).filter((word) => word.startsWith("--"));
+  const words = [...(isInTheBox ? [] : [`path/to/${loaded.name}`]), ...process.argv.slice(3), ...flags];
+  const name = [benchmark, loaded.name.replace(/\.gguf$/, ""), ...flags.map((flag) => flag.slice(2))].join(
+    "-",
   );
-  const flags = words.filter((word) => word.startsWith("--")).join("");
-  const model = loaded.name.replace(/\.gguf$/, "") + flags.replaceAll("--", "-");
   const results = {
-    command: `npx tsx --conditions @kvpolicy/source benchmarks/${benchmark}.ts ${words.join(" ")}`,
+    command: `npx tsx --conditions @kvpolicy/source benchmarks/${[`${benchmark}.ts`, ...new Set(words)].join(" ")}`,
     date: new Date().toISOString().slice(0, 10),
     node: process.version,
     nodeLlamaCpp: await getModuleVersion(),
@@ -62,7 +63,7 @@ export async function writeResults(benchmark: string, loaded: LoadedModel, figur
     figures,
   };
   await mkdir(new URL("results/", import.meta.url), { recursive: true });
-  const file = new URL(`results/${benchmark}-${model}.json`, import.meta.url);
+  const file = new URL(`results/${name}.json`, import.meta.url);
   await writeFile(fileURLToPath(file), `${JSON.stringify(results, null, 2)}\n`);
   console.log(JSON.stringify(figures, null, 2));
 }

@@ -40,8 +40,8 @@ describe("a larger model, named by KVPOLICY_MODEL", () => {
     const [window = NaN, sinks = NaN] = readings.map(
       ({ nlls, firstPosition }: Reading) => perplexity(nlls, budget - firstPosition).value ?? NaN,
     );
-    expect(sinks).toBeLessThan(200);
-    expect(window / sinks).toBeGreaterThan(1.4);
+    // How much worse differs from model to model; `benchmarks/results` has the figures of one.
+    expect(window).toBeGreaterThan(sinks);
     for (const { stats, status } of readings) {
       expect(status).toBe("complete");
       expect(stats?.peakCells).toBe(budget);

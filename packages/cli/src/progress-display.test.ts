@@ -42,7 +42,9 @@ describe("describeProgress", () => {
     const { header, policies } = describeProgress(PROGRESS, 20);
     // 150 tokens at 10 ms are left; what has failed takes no more time.
     expect(header).toBe("reading 200 tokens under 2 policies: 62 %, 2 s left");
-    expect(policies[0]).toMatch(/^sink-window {2}███░{9} {3}50 {2}perplexity 20\.0 +100 tokens\/s$/);
+    expect(policies[0]).toMatch(
+      /^sink-window {2}███░{9} {3}50 {2}perplexity 20\.0 +100 tokens\/s {2}2 s left$/,
+    );
     expect(policies[1]).toMatch(/^dense .*stopped: cache-full$/);
   });
 
@@ -85,9 +87,10 @@ describe("createProgressDisplay", () => {
       budget: 20,
       clock: () => now,
     });
-    for (; now <= 12_000; now += 100) display.update(PROGRESS);
+    for (; now <= 22_000; now += 100) display.update(PROGRESS);
     display.finish();
     expect(written).toHaveLength(2);
+    expect(written[0]).toMatch(/^reading .*\n {2}sink-window .*tokens\/s.*left\n {2}dense /);
     expect(written.join("")).not.toContain("\u001B");
   });
 });

@@ -6,7 +6,7 @@ import { describeProgress } from "./progress-lines.js";
 export interface ProgressDisplayOptions {
   /** Writes text. */
   readonly write: (text: string) => void;
-  /** Width of the terminal; undefined when it is none, which gets a plain line now and then. */
+  /** Width of the terminal; undefined when it is none, which gets plain lines now and then. */
   readonly columns: number | undefined;
   /** Stream position from which the running perplexity counts. */
   readonly budget: number;
@@ -23,10 +23,10 @@ export interface ProgressDisplay {
 }
 
 const REDRAW_MILLISECONDS = 100;
-const PLAIN_MILLISECONDS = 5000;
+const PLAIN_MILLISECONDS = 10_000;
 const CLEAR_LINE = "\u001B[2K";
 
-/** A display for a terminal (a block of lines redrawn in place) or for a log (a plain line now and then). */
+/** A display for a terminal (a block of lines redrawn in place) or for a log (plain lines now and then). */
 export function createProgressDisplay(options: ProgressDisplayOptions): ProgressDisplay {
   const { write, columns, budget, clock } = options;
   const interval = columns === undefined ? PLAIN_MILLISECONDS : REDRAW_MILLISECONDS;
@@ -37,7 +37,7 @@ export function createProgressDisplay(options: ProgressDisplayOptions): Progress
   const draw = (progress: Progress): void => {
     const { header, policies } = describeProgress(progress, budget);
     if (columns === undefined) {
-      write(`${header}\n`);
+      write(`${[header, ...policies.map((line) => `  ${line}`)].join("\n")}\n`);
       return;
     }
     const lines = [header, ...policies].map((line) => `${CLEAR_LINE}${line.slice(0, columns - 1)}\n`);

@@ -36,6 +36,8 @@ function describeReading(reading: Reading, total: number, budget: number, width:
   const counted = firstPosition + nlls.length - budget;
   const perplexity = counted > 0 ? formatNumber(Math.exp(fullNll / counted)) : "cache not full";
   const speed = milliseconds > 0 ? `${formatNumber((nlls.length / milliseconds) * 1000)} tokens/s` : "";
+  const remaining = remainingMilliseconds(reading, total);
+  const left = remaining > 0 ? `${formatDuration(remaining)} left` : "";
   const state = status === "failed" ? ` stopped: ${error?.code ?? ""}` : "";
   return (
     [
@@ -44,7 +46,10 @@ function describeReading(reading: Reading, total: number, budget: number, width:
       formatCount(nlls.length).padStart(formatCount(total).length),
       `perplexity ${perplexity}`.padEnd(25),
       speed,
-    ].join("  ") + state
+      left,
+    ]
+      .join("  ")
+      .trimEnd() + state
   );
 }
 

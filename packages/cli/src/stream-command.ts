@@ -1,4 +1,4 @@
-import { mkdir, writeFile } from "node:fs/promises";
+import { access, constants, mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 
 import {
@@ -36,6 +36,7 @@ export async function runStream(options: StreamCommandOptions, argv: readonly st
   });
   const { signal } = interruption;
   try {
+    await createDirectory(options.out);
     const text = await loadText(options.text);
     await using loaded = await loadModel(options.model, { quiet: options.json, signal });
     const tokens = tokenize(createTokenCodec(loaded.model), text.text, options.tokens);
@@ -60,8 +61,8 @@ export async function runStream(options: StreamCommandOptions, argv: readonly st
     });
     display.finish();
     const results = buildResults(measurement, await describeSurroundings(argv, options, loaded, text));
-    await writeResults(options.out, results);
     print(results, options);
+    await writeResults(results, options);
     return exitCode(results, signal.aborted);
   } catch (error) {
     if (signal.aborted && error === signal.reason) return ExitCode.interrupted;
@@ -69,7 +70,13 @@ export async function runStream(options: StreamCommandOptions, argv: readonly st
   }
 }
 
-/** Each policy with a stream, and so with a context, of its own. Dense gets a cell for every token of the text. */
+/** Most cells of dense on a model that was trained on less than a quarter of it. */
+const DENSE_CELLS = 16_384;
+
+/**
+ * Each policy with a stream, and so with a context, of its own. Dense gets a cell for every token of the text, up to well beyond
+ * the trained length, where it has long shown what becomes of it.
+ */
 function createContenders(
   options: StreamCommandOptions,
   { model }: LoadedModel,
@@ -77,13 +84,14 @@ function createContenders(
 ): Contender[] {
   const { keys, values, threads, budget } = options;
   const bosCells = model.tokens.shouldPrependBosToken ? 1 : 0;
+  const denseCells = Math.min(tokens + bosCells, Math.max(DENSE_CELLS, 4 * model.trainContextSize));
   return options.policies.map(({ name, policy }) => ({
     name,
     policy,
     open: (onWarning) =>
       openStream(model, {
         policy,
-        budget: policy.name === "dense" ? tokens + bosCells : budget,
+        budget: policy.name === "dense" ? denseCells : budget,
         keyType: keys,
         valueType: values,
         threads,
@@ -94,22 +102,37 @@ function createContenders(
   }));
 }
 
-async function writeResults(directory: string, results: Results): Promise<void> {
+/** Before an hour of measuring, not after it. */
+async function createDirectory(directory: string): Promise<void> {
   try {
     await mkdir(directory, { recursive: true });
-    await writeFile(join(directory, "results.json"), `${JSON.stringify(results, undefined, 2)}\n`);
-    await writeFile(join(directory, "report.html"), await renderReport(results));
+    await access(directory, constants.W_OK);
   } catch (cause) {
-    throw badOption(
-      "out",
-      directory,
-      `The results cannot be written to ${directory}: ${String(cause)}.`,
-      cause,
-    );
+    throw cannotWrite(directory, cause);
   }
 }
 
-function print(results: Results, { json, out }: StreamCommandOptions): void {
+async function writeResults(results: Results, { json, out }: StreamCommandOptions): Promise<void> {
+  const [resultsFile, reportFile] = [join(out, "results.json"), join(out, "report.html")];
+  try {
+    await writeFile(resultsFile, `${JSON.stringify(results, undefined, 2)}\n`);
+    await writeFile(reportFile, await renderReport(results));
+  } catch (cause) {
+    throw cannotWrite(out, cause);
+  }
+  if (!json) process.stdout.write(`\nWritten: ${resultsFile}, ${reportFile}\n`);
+}
+
+function cannotWrite(directory: string, cause: unknown): Error {
+  return badOption(
+    "out",
+    directory,
+    `The results cannot be written to ${directory}: ${String(cause)}.`,
+    cause,
+  );
+}
+
+function print(results: Results, { json }: StreamCommandOptions): void {
   if (json) {
     process.stdout.write(`${JSON.stringify(results)}\n`);
     return;
@@ -117,8 +140,7 @@ function print(results: Results, { json, out }: StreamCommandOptions): void {
   const colors = picocolors.isColorSupported && process.stdout.isTTY;
   const width = Math.min(120, process.stdout.columns || 100);
   const parts = [renderChart(results, { width, colors }), renderTable(results, { colors })];
-  const written = `Written: ${join(out, "results.json")}, ${join(out, "report.html")}`;
-  process.stdout.write(`\n${[...parts.filter((part) => part !== ""), written].join("\n\n")}\n`);
+  process.stdout.write(`\n${parts.filter((part) => part !== "").join("\n\n")}\n`);
 }
 
 /** Some policies may fail and leave a comparison of the others; when none has read anything there is none. */

@@ -31,11 +31,12 @@ export function askPolicy(
     throw invalid("plan() threw", undefined, cause);
   }
   if (plan === null) {
+    const count = `${appended} tokens of this call were appended, ${remaining} were not`;
     throw new KVPolicyError({
       code: "cache-full",
       message:
         `Policy "${name}" lets nothing leave and all ${budget} cells are in use: ` +
-        `${appended} tokens of this call were appended, ${remaining} were not.`,
+        `${remaining === 0 ? "the token generated last cannot be decoded" : count}.`,
       details: { policy: name, budget, appended, remaining },
     });
   }

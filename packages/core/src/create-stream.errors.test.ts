@@ -84,6 +84,9 @@ describe("config", () => {
     const bad: [Snapshot, RegExp][] = [
       [{ ...snapshot, version: 2 as 1 }, /version is 2, not 1/],
       [{ ...snapshot, budget: 5 }, /budget is 5 cells, this stream's is 4/],
+      [{ ...snapshot, tokens: new Uint32Array(3) }, /cells do not agree/],
+      [{ ...snapshot, tokens: snapshot.tokens.map(() => 1e6) }, /tokens beyond the 100 known/],
+      [{ ...snapshot, positions: snapshot.positions.map(() => 9) }, /positions do not ascend/],
     ];
     for (const [wrong, message] of bad) {
       const error = await errorOf(() => stream.restore(wrong));

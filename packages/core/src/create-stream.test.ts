@@ -558,8 +558,12 @@ describe("listeners and counters", () => {
     const stop = stream.onEvict(() => {
       throw new Error("not my day");
     });
+    const told: number[] = [];
+    stream.onEvict(({ position }) => told.push(position));
     await expect(stream.append(upTo(5))).rejects.toThrow("not my day");
     expect(row(stream)).toBe("0 3 4");
+    expect(told).toEqual([4]);
+    expect(stream.position).toBe(5);
     stop();
     await stream.append([5]);
     expect(backend.tokens).toEqual([0, 3, 4, 5]);

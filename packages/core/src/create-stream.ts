@@ -174,7 +174,12 @@ class PolicyStream<Sampling> implements CacheStream<Sampling> {
       const loadState = this.#backend.loadState?.bind(this.#backend);
       if (!loadState) throw unsupported("restore", "the backend cannot load saved cells");
       if (!snapshot.held) this.#requireTruncate("restore");
-      const problem = findSnapshotProblem(snapshot, this.budget, this.#state.mirror.nlls !== undefined);
+      const problem = findSnapshotProblem(
+        snapshot,
+        this.budget,
+        this.#state.mirror.nlls !== undefined,
+        this.#backend.capabilities.vocabularySize,
+      );
       if (problem !== undefined) {
         throw new KVPolicyError({
           code: "config",

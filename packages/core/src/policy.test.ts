@@ -19,6 +19,28 @@ describe("definePolicy", () => {
     plan: ({ required }) => ({ evict: [{ start: 0, end: required }], survivors: "reuse" }),
   });
 
+  test("takes an object with methods of its class", () => {
+    class Oldest {
+      readonly name = "oldest";
+      readonly start = 1;
+      plan(): ReturnType<KVCachePolicy["plan"]> {
+        return { evict: [{ start: this.start, end: this.start + 1 }], survivors: "reuse" };
+      }
+      checkBudget(budget: number): string | undefined {
+        return budget > this.start ? undefined : "too small";
+      }
+    }
+    const policy = definePolicy(new Oldest());
+    expect(policy.plan(viewOf(4))).toMatchObject({ evict: [{ start: 1, end: 2 }] });
+    expect(policy.checkBudget?.(1)).toBe("too small");
+  });
+
+  test("refuses one without a plan", () => {
+    expect(() => definePolicy({ name: "empty" } as never)).toThrow(
+      expect.objectContaining({ code: "config" }),
+    );
+  });
+
   test("makes the smallest policy whole", () => {
     expect(fifo.plan(viewOf(4))).toEqual({ evict: [{ start: 0, end: 1 }], survivors: "reuse" });
     expect(fifo.requires).toEqual(["reindex"]);

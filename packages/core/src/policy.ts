@@ -98,7 +98,7 @@ export type PolicyDefinition = Omit<KVCachePolicy, "requires" | "describe"> &
  *   plan: ({ required }) => ({ evict: [{ start: 0, end: required }], survivors: "reuse" }),
  * });
  * ```
- * @throws {KVPolicyError} `config` when the name is empty or the budget is not a positive whole number.
+ * @throws {KVPolicyError} `config` when the name is empty, the budget is not a positive whole number, or there is no `plan`.
  */
 export function definePolicy(definition: PolicyDefinition): KVCachePolicy {
   const { name, budget } = definition;
@@ -115,10 +115,20 @@ export function definePolicy(definition: PolicyDefinition): KVCachePolicy {
       details: { option: "budget", value: budget },
     });
   }
-  return Object.freeze({
-    requires: [],
-    describe: (): PolicyDescription => ({ name, shape: "opaque", options: {} }),
-    ...definition,
+  if (typeof definition.plan !== "function") {
+    throw new KVPolicyError({
+      code: "config",
+      message: `Policy "${name}" needs a function plan.`,
+      details: { option: "plan", value: definition.plan },
+    });
+  }
+  return Object.freeze<KVCachePolicy>({
+    name,
+    ...(budget !== undefined && { budget }),
+    requires: definition.requires ?? [],
+    ...(definition.checkBudget && { checkBudget: (cells) => definition.checkBudget?.(cells) }),
+    plan: (view) => definition.plan(view),
+    describe: () => definition.describe?.() ?? { name, shape: "opaque", options: {} },
   });
 }
 

@@ -5,6 +5,7 @@ export function findSnapshotProblem(
   snapshot: Snapshot,
   budget: number,
   needsNlls: boolean,
+  vocabularySize: number,
 ): string | undefined {
   const version: number = snapshot.version;
   if (version !== 1) return `its version is ${version}, not 1`;
@@ -15,5 +16,8 @@ export function findSnapshotProblem(
   if (lengths.some((length) => length !== tokens.length) || tokens.length > budget) {
     return `its cells do not agree: ${lengths.join(", ")} of a budget of ${budget}`;
   }
-  return undefined;
+  if (tokens.some((token) => token >= vocabularySize))
+    return `it has tokens beyond the ${vocabularySize} known`;
+  const ascends = positions.every((at, index) => at > (positions[index - 1] ?? -1) && at < snapshot.position);
+  return ascends ? undefined : "its stream positions do not ascend";
 }

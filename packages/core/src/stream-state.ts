@@ -66,8 +66,10 @@ export class StreamState {
     for (let offset = 0; offset < tokens.length;) {
       signal?.throwIfAborted();
       this.#guard.refuseDisposed();
-      offset += await this.#step(tokens, offset, offset - ahead, scores);
+      const { count, event } = await this.#step(tokens, offset, offset - ahead, scores);
+      offset += count;
       this.#guard.appended = offset - ahead;
+      if (event) this.#tell(event);
       onStep?.(offset - ahead);
     }
   }
@@ -132,7 +134,7 @@ export class StreamState {
 
   /**
    * One step: read what is pending → plan → check → evict, or clear → decode. Decodes tokens[offset …] as far as room and
-   * the backend's batch reach, and answers how many. tokens[offset] is input[inputOffset] of the caller's; below 0 it is
+   * the backend's batch reach, and answers how many, with the eviction if someone listens. tokens[offset] is input[inputOffset] of the caller's; below 0 it is
    * the held token.
    */
   async #step(
@@ -140,7 +142,7 @@ export class StreamState {
     offset: number,
     inputOffset: number,
     scores: Float64Array | undefined,
-  ): Promise<number> {
+  ): Promise<{ count: number; event: EvictionEvent | undefined }> {
     const { mirror } = this;
     const scoring = scores !== undefined || mirror.nlls !== undefined;
     const firstNll = await this.#firstNll(tokens[offset] ?? 0, scoring);
@@ -169,8 +171,20 @@ export class StreamState {
       if (this.held) this.held = undefined;
       else this.position += 1;
     }
-    if (event) for (const listener of this.listeners) listener(event);
-    return count;
+    return { count, event };
+  }
+
+  /** Tells every listener, and fails with what the first of them threw. */
+  #tell(event: EvictionEvent): void {
+    const failures: unknown[] = [];
+    for (const listener of this.listeners) {
+      try {
+        listener(event);
+      } catch (failure) {
+        failures.push(failure);
+      }
+    }
+    if (failures.length > 0) throw failures[0];
   }
 
   /** Stream position of the next token that enters the cache. */

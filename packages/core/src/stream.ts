@@ -178,11 +178,14 @@ export interface CacheStream<Sampling = object> {
   clear(): Promise<void>;
   /** Everything that this stream is. Throws `unsupported` when the backend cannot save. */
   snapshot(): Promise<Snapshot>;
-  /** Becomes what the snapshot was. Throws `config` when it does not fit this stream, `unsupported` when the backend cannot load. */
+  /** Becomes what the snapshot was; it may be of a stream with another policy. Throws `config` when it does not fit this stream, `unsupported` when the backend cannot load. */
   restore(snapshot: Snapshot): Promise<void>;
-  /** Calls a listener after each eviction. The answer takes it off again. */
+  /**
+   * Calls a listener after each eviction. The answer takes it off again. What a listener throws, the call under way rejects
+   * with, between two steps: what was appended stays.
+   */
   onEvict(listener: (event: EvictionEvent) => void): () => void;
-  /** Waits for the call under way and frees the backend. */
+  /** Stops the call under way after its step, which rejects it with `disposed`, and frees the backend. */
   dispose(): Promise<void>;
   /** The same as `dispose`, for `await using`. */
   [Symbol.asyncDispose](): Promise<void>;

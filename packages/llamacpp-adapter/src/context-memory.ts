@@ -1,4 +1,4 @@
-import { freemem } from "node:os";
+import { totalmem } from "node:os";
 
 import type { GgufMetadata, LlamaModel } from "node-llama-cpp";
 
@@ -27,8 +27,8 @@ export function bytesPerCell(
   return Number.isFinite(bytes) ? bytes : undefined;
 }
 
-/** Bytes of memory that are free now, on the machine and its GPUs together. */
-export async function freeBytes(model: LlamaModel): Promise<number> {
-  const { free } = await model.llama.getVramState();
-  return freemem() + free;
+/** Bytes of memory that the machine and its GPUs have together. */
+export async function installedBytes(model: LlamaModel): Promise<number> {
+  const { total } = await model.llama.getVramState();
+  return totalmem() + total;
 }

@@ -246,8 +246,19 @@ describe("refusals", () => {
   test("a budget that memory cannot hold, with an estimate", async () => {
     await expectConfig(
       { policy: sinkWindow(), budget: 1_000_000_000, onWarning: () => undefined },
-      /needs about 1953125 MiB.* MiB are free/,
+      /needs about 1953125 MiB.* the machine has \d+ MiB/,
     );
+  });
+
+  test("threads that are no whole number above 0", async () => {
+    for (const threads of [0, 0.5, -3, NaN])
+      await expectConfig({ policy: dense(), threads }, /threads must be/);
+  });
+
+  test("quantised values without flash attention", async () => {
+    await expectConfig({ policy: dense(), budget: 64, valueType: "Q8_0" }, /Q8_0 need flashAttention/);
+    await using stream = await open({ policy: dense(), budget: 64, valueType: "Q8_0", flashAttention: true });
+    await stream.append(tokens.slice(0, 10));
   });
 
   test("a token outside the vocabulary", async () => {
@@ -286,6 +297,7 @@ describe("refusals", () => {
     await expect(stream.append([1])).rejects.toMatchObject({ code: "disposed" });
     await other.dispose();
     await expect(sibling.append([1])).rejects.toMatchObject({ code: "disposed" });
+    await expect(sibling.appendText("x")).rejects.toMatchObject({ code: "disposed" });
     await expect(openStream(other, { policy: dense() })).rejects.toMatchObject({ code: "disposed" });
   });
 });

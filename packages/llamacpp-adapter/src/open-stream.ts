@@ -1,4 +1,5 @@
 import {
+  checkCount,
   createStream,
   KVPolicyError,
   resolveBudget,
@@ -9,7 +10,7 @@ import {
 } from "@kvpolicy/core";
 import { InsufficientMemoryError, type LlamaContext, type LlamaModel } from "node-llama-cpp";
 
-import { bytesPerCell, freeBytes } from "./context-memory.js";
+import { bytesPerCell, installedBytes } from "./context-memory.js";
 import { LlamaBackend } from "./llama-backend.js";
 import { NativeSequence } from "./native-sequence.js";
 import { checkReindex, type CacheType } from "./reindex-gate.js";
@@ -71,17 +72,18 @@ const CELL_BLOCK = 256;
  * await stream.appendText(book);
  * for await (const { text } of stream.generate({ maxTokens: 200, temperature: 0.7 })) process.stdout.write(text);
  * ```
- * @throws {KVPolicyError} `config` when budget and policy contradict each other or memory cannot hold the budget;
- * `unsupported` when the policy needs what llama.cpp cannot do with this model; `disposed` when the model was disposed.
+ * @throws {KVPolicyError} `config` when options contradict each other or the model, or memory cannot hold the budget;
+ * `unsupported` when the policy needs what llama.cpp cannot do with this model; `disposed` when the model was disposed;
+ * `backend-failed` when llama.cpp cannot create the context.
  */
 export async function openStream(model: LlamaModel, options: OpenStreamOptions): Promise<LlamaStream> {
   if (model.disposed) throw disposed();
-  const {
-    policy,
-    keyType = "F16",
-    bos = model.tokens.shouldPrependBosToken,
-    onWarning = emitWarning,
-  } = options;
+  const { policy, keyType = "F16", valueType = "F16", threads, onWarning = emitWarning } = options;
+  if (threads !== undefined) checkCount("openStream", "threads", threads, 1);
+  if (valueType.startsWith("Q") && !options.flashAttention) {
+    throw refuse("valueType", valueType, `Values of type ${valueType} need flashAttention.`);
+  }
+  const bos = findBos(model, options.bos);
   const capabilities = describeCapabilities(model, keyType);
   const budget = resolveBudget(
     policy,
@@ -109,7 +111,7 @@ export async function openStream(model: LlamaModel, options: OpenStreamOptions):
       backend,
       policy,
       budget,
-      bos: bos ? (model.tokens.bos ?? undefined) : undefined,
+      bos,
       codec: createTokenCodec(model, options),
     });
     const { ram, vram } = context.memoryUsage;
@@ -153,19 +155,22 @@ async function createContext(
 ): Promise<LlamaContext> {
   const { keyType = "F16", valueType = "F16", flashAttention = false } = options;
   const { maxThreads, cpuMathCores } = model.llama;
-  // node-llama-cpp estimates by simulating the context, which takes minutes for an absurd budget: refuse that here.
-  const perCell = bytesPerCell(model.fileInfo.metadata, keyType, valueType) ?? 0;
-  const free = await freeBytes(model);
-  const refuse = (cause?: unknown): KVPolicyError =>
-    new KVPolicyError({
-      code: "config",
-      message:
-        `A budget of ${budget} cells needs about ${mebibytes(budget * perCell)} MiB for its keys and values alone, ` +
-        `and ${mebibytes(free)} MiB are free: choose a smaller budget.`,
-      details: { option: "budget", value: budget },
+  const needed = budget * (bytesPerCell(model.fileInfo.metadata, keyType, valueType) ?? 0);
+  const budgetOrigin =
+    (options.budget ?? options.policy.budget)
+      ? ""
+      : " (the length that the model was trained on: nothing names a budget)";
+  const tooLarge = (memory: string, cause?: unknown): KVPolicyError =>
+    refuse(
+      "budget",
+      budget,
+      `A budget of ${budget} cells${budgetOrigin} needs about ${mebibytes(needed)} MiB for its keys and values alone, ` +
+        `${memory}: choose a smaller budget.`,
       cause,
-    });
-  if (budget * perCell > free) throw refuse();
+    );
+  // node-llama-cpp estimates by simulating the context, which takes minutes for an absurd budget: refuse that here.
+  const installed = await installedBytes(model);
+  if (needed > installed) throw tooLarge(`and the machine has ${mebibytes(installed)} MiB`);
   try {
     return await model.createContext({
       contextSize: budget,
@@ -178,8 +183,26 @@ async function createContext(
       failedCreationRemedy: false,
     });
   } catch (cause) {
-    throw cause instanceof InsufficientMemoryError ? refuse(cause) : cause;
+    if (cause instanceof InsufficientMemoryError) throw tooLarge("more than is free", cause);
+    throw new KVPolicyError({
+      code: "backend-failed",
+      message: `llama.cpp cannot create a context of ${budget} cells: ${cause instanceof Error ? cause.message : String(cause)}.`,
+      details: { operation: "createContext", appended: 0 },
+      cause,
+    });
   }
+}
+
+/** The token that opens the stream, if any. */
+function findBos(model: LlamaModel, wanted = model.tokens.shouldPrependBosToken): number | undefined {
+  if (!wanted) return undefined;
+  const { bos } = model.tokens;
+  if (bos === null) throw refuse("bos", true, "The model has no beginning-of-sequence token.");
+  return bos;
+}
+
+function refuse(option: string, value: unknown, message: string, cause?: unknown): KVPolicyError {
+  return new KVPolicyError({ code: "config", message, details: { option, value }, cause });
 }
 
 function mebibytes(bytes: number): number {

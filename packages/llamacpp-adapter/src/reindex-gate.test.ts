@@ -44,6 +44,7 @@ describe("models whose keys cannot be moved are refused with the reason and what
     ["cohere2", {}, {}, /no rotary embedding/],
     ["hunyuan-moe", {}, {}, /normalises keys/],
     ["starcoder", {}, {}, /learned/],
+    ["gpt2", {}, {}, /learned and part of what is cached/],
     ["step35", {}, {}, /ends the process/],
     ["baichuan of 13B", { block_count: 40 }, {}, /ALiBi/],
     ["mamba", {}, { isRecurrent: true }, /recurrent/],

@@ -35,6 +35,7 @@ const UNFAITHFUL_ARCHITECTURES: Readonly<Record<string, string>> = {
   "hunyuan-vl": "it normalises keys after the rotary embedding, which a rotation cannot undo",
   maincoder: "it normalises keys after the rotary embedding, which a rotation cannot undo",
   starcoder: "its positions are learned, and llama.cpp would rotate its keys all the same",
+  gpt2: "its positions are learned and part of what is cached, so that they cannot be moved",
   step35: "llama.cpp cannot move keys of this architecture, and ends the process",
   deepseek4: "its compressed cache cannot be moved",
 };
