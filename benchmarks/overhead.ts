@@ -12,7 +12,7 @@ import { quantiles } from "@kvpolicy/bench";
 import { loadNamedModel, readTokens, round, THREADS, time, writeResults } from "./shared.js";
 
 const CELLS = 512;
-const ROUNDS = 5;
+const ROUNDS = 9;
 const GENERATED = 128;
 
 await using loaded = await loadNamedModel();
