@@ -16,7 +16,7 @@ describe("parseStreamOptions", () => {
       json: false,
     });
     const strides = options.policies.slice(1).map(({ policy }) => policy.describe().options["stride"]);
-    expect(strides).toEqual([1, 1, 1]);
+    expect(strides).toEqual([2, 2, 2]);
   });
 
   it("takes the model from the environment, other defaults with it, and all of a given text", () => {

@@ -10,7 +10,7 @@ import { badOption } from "./report-error.js";
  */
 export const DEFAULTS = {
   policies: ["dense", "window", "recompute", "sink-window"],
-  tiny: { budget: 64, stride: 1, threads: 1 },
+  tiny: { budget: 128, stride: 2, threads: 1 },
   other: { budget: 256, stride: 16, threads: undefined },
   tokens: 8400,
   out: "kvpolicy-results",
