@@ -54,6 +54,11 @@ describe("config", () => {
       { policy: definePolicy({ name: "fixed", budget: 8, plan: () => null }), budget: 9 },
       /budget of 9 cells contradicts policy "fixed", whose options add up to 8/,
     ],
+    [
+      "an option below the policy's own budget",
+      { policy: definePolicy({ name: "fixed", budget: 8, plan: () => null }), budget: 7 },
+      /budget of 7 cells contradicts policy "fixed", whose options add up to 8/,
+    ],
     ["a budget beyond the capacity", { budget: 65 }, /65 cells is more than the 64/],
     [
       "a policy's budget beyond the capacity",
@@ -385,6 +390,21 @@ describe("an abort", () => {
 
 describe("backend-failed and broken", () => {
   const cause = new Error("out of memory");
+
+  test.each([undefined, new Float64Array(1), new Float64Array(3)])(
+    "scores that are not as many as were asked for: %o",
+    async (answer) => {
+      const { stream, backend } = open();
+      const decode = backend.decode.bind(backend);
+      vi.spyOn(backend, "decode").mockImplementation(async (tokens, options) => {
+        await decode(tokens, options);
+        return answer;
+      });
+      const error = await errorOf(() => stream.score([1, 2, 3]));
+      expect(error).toMatchObject({ code: "backend-failed", details: { operation: "decode", appended: 0 } });
+      expect(error.message).toMatch(/scores where 2 were asked for/);
+    },
+  );
 
   test.each<[FakeCall["method"], KVCachePolicy]>([
     ["decode", dense],
