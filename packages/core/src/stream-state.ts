@@ -134,8 +134,8 @@ export class StreamState {
 
   /**
    * One step: read what is pending → plan → check → evict, or clear → decode. Decodes tokens[offset …] as far as room and
-   * the backend's batch reach, and answers how many, with the eviction if someone listens. tokens[offset] is input[inputOffset] of the caller's; below 0 it is
-   * the held token.
+   * the backend's batch reach, and answers how many, with the eviction if someone listens. tokens[offset] is the caller's
+   * input[inputOffset]; below 0 it is the held token.
    */
   async #step(
     tokens: Uint32Array,
