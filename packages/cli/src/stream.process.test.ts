@@ -83,12 +83,13 @@ describe("kvpolicy", () => {
 
 describe("kvpolicy stream", () => {
   it("reads a little with the tiny model and writes results and a report", async () => {
-    const { code, output } = await kvpolicy(["stream", "--tokens", "90", "--budget", "24", "--out", "small"]);
+    const words = "stream --tokens 90 --budget 24 --stride 1 --out small";
+    const { code, output } = await kvpolicy(words.split(" "));
     expect(code).toBe(0);
     for (const name of ["dense", "window", "recompute", "sink-window"]) expect(output).toContain(name);
     const results = await readResults("small");
     expect(results.partial).toBe(false);
-    expect(results.command).toBe("kvpolicy stream --tokens 90 --budget 24 --out small");
+    expect(results.command).toBe(`kvpolicy ${words}`);
     expect(results.policies.map(({ status, tokens }) => [status, tokens])).toEqual(
       Array(4).fill(["complete", 90]),
     );
