@@ -58,7 +58,7 @@ describe("describeCommand", () => {
       "node",
       "main.js",
       "stream",
-      "--model=/home/me/models/a.gguf",
+      "--model=/data/models/a.gguf",
       "--text",
       "../my books/b c.txt",
       "--out",

@@ -17,6 +17,9 @@ interface Ended {
   readonly errors: string;
 }
 
+/** A run that nobody waits for. */
+const ENDLESS = "stream --tokens 100000 --policy recompute --budget 200".split(" ");
+
 const running = new Set<ChildProcess>();
 afterEach(() => {
   for (const child of running) child.kill("SIGKILL");
@@ -132,18 +135,7 @@ describe("kvpolicy stream", () => {
   });
 
   it("keeps what was measured after Ctrl-C", async () => {
-    const words = [
-      "stream",
-      "--tokens",
-      "100000",
-      "--policy",
-      "recompute",
-      "--budget",
-      "200",
-      "--out",
-      "cut",
-    ];
-    const { code, output, errors } = await kvpolicy(words, { interrupts: 1 });
+    const { code, output, errors } = await kvpolicy([...ENDLESS, "--out", "cut"], { interrupts: 1 });
     expect(errors).toContain("Stopping");
     expect(code).toBe(130);
     expect(output).toContain("Partial");
@@ -155,18 +147,10 @@ describe("kvpolicy stream", () => {
   });
 
   it("ends at once at the second Ctrl-C", async () => {
-    const words = [
-      "stream",
-      "--tokens",
-      "100000",
-      "--policy",
-      "recompute",
-      "--budget",
-      "200",
-      "--out",
-      "killed",
-    ];
-    expect(await kvpolicy(words, { interrupts: 2 })).toMatchObject({ code: null, signal: "SIGINT" });
+    expect(await kvpolicy([...ENDLESS, "--out", "killed"], { interrupts: 2 })).toMatchObject({
+      code: null,
+      signal: "SIGINT",
+    });
   });
 
   it("refuses input that cannot work with one line and exit code 2", async () => {

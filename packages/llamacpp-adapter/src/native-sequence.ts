@@ -1,6 +1,7 @@
 import { KVPolicyError } from "@kvpolicy/core";
 import type { LlamaContext, LlamaContextSequence, Token } from "node-llama-cpp";
 
+import { disposedModel } from "./refuse-disposed.js";
 import type { LlamaSampling } from "./sampling.js";
 
 /** A row of logits of the latest decode. */
@@ -204,12 +205,7 @@ export class NativeSequence {
     try {
       return this.#preventDisposal();
     } catch (cause) {
-      throw new KVPolicyError({
-        code: "disposed",
-        message: "The model was disposed under the stream.",
-        details: { what: "model" },
-        cause,
-      });
+      throw disposedModel(cause);
     }
   }
 

@@ -13,6 +13,7 @@ import { InsufficientMemoryError, type LlamaContext, type LlamaModel } from "nod
 import { bytesPerCell, installedBytes } from "./context-memory.js";
 import { LlamaBackend } from "./llama-backend.js";
 import { NativeSequence } from "./native-sequence.js";
+import { refuseDisposed } from "./refuse-disposed.js";
 import { checkReindex, type CacheType } from "./reindex-gate.js";
 import type { LlamaSampling } from "./sampling.js";
 import { createTokenCodec } from "./token-codec.js";
@@ -77,7 +78,7 @@ const CELL_BLOCK = 256;
  * `backend-failed` when llama.cpp cannot create the context.
  */
 export async function openStream(model: LlamaModel, options: OpenStreamOptions): Promise<LlamaStream> {
-  if (model.disposed) throw disposed();
+  refuseDisposed(model);
   const { policy, keyType = "F16", valueType = "F16", threads, onWarning = emitWarning } = options;
   if (threads !== undefined) checkCount("openStream", "threads", threads, 1);
   if (valueType.startsWith("Q") && !options.flashAttention) {
@@ -211,12 +212,4 @@ function mebibytes(bytes: number): number {
 
 function emitWarning({ code, message }: StreamWarning): void {
   process.emitWarning(message, { type: "KVPolicyWarning", code });
-}
-
-function disposed(): KVPolicyError {
-  return new KVPolicyError({
-    code: "disposed",
-    message: "The model was disposed.",
-    details: { what: "model" },
-  });
 }

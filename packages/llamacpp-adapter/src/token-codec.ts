@@ -1,5 +1,7 @@
-import { KVPolicyError, type TokenCodec, type TokenDecoder } from "@kvpolicy/core";
+import type { TokenCodec, TokenDecoder } from "@kvpolicy/core";
 import type { LlamaModel, Token } from "node-llama-cpp";
+
+import { refuseDisposed } from "./refuse-disposed.js";
 
 /** What decoding to text puts in place of bytes that are no complete character. */
 const TRAILING_REPLACEMENTS = /\uFFFD+$/;
@@ -62,13 +64,4 @@ function createDecoder(model: LlamaModel): TokenDecoder {
     },
     flush: () => (unfinished.length === 0 ? "" : takeAll(decode())),
   };
-}
-
-function refuseDisposed(model: LlamaModel): void {
-  if (!model.disposed) return;
-  throw new KVPolicyError({
-    code: "disposed",
-    message: "The model was disposed.",
-    details: { what: "model" },
-  });
 }
