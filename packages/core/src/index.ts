@@ -6,6 +6,16 @@ export type {
   TokenCodec,
   TokenDecoder,
 } from "./backend.js";
+export {
+  checkDecode,
+  checkEviction,
+  checkSupported,
+  checkToken,
+  checkTruncation,
+  disposedBackend,
+  disposedSampler,
+  nothingPending,
+} from "./backend-checks.js";
 export { createStream } from "./create-stream.js";
 export {
   KVPolicyError,

@@ -46,7 +46,11 @@ export interface PolicyShape {
   readonly first: number | "bos";
   /** Most recent cells kept; `rest` is what the budget leaves. */
   readonly recent: number | "rest";
-  /** Cells freed by one eviction; 0 when nothing ever leaves. */
+  /**
+   * Cells freed by one eviction, or what is required where that is more; 0 when nothing ever leaves. A number that is more than
+   * what may leave stands for all of that. `half` is half of what may leave, rounded down, and at least one; `default` is what
+   * the policy itself makes of the budget.
+   */
   readonly stride: number | "half" | "default";
   /** What becomes of the survivors. */
   readonly survivors: EvictionPlan["survivors"];

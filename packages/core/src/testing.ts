@@ -1,5 +1,7 @@
 export {
+  cellContent,
   FakeBackend,
+  predictNll,
   type FakeBackendOptions,
   type FakeCall,
   type FakeSampling,

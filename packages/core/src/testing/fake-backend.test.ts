@@ -12,28 +12,28 @@ async function filled(...values: number[]): Promise<FakeBackend> {
 }
 
 describe("the fake backend refuses every breach of the contract", () => {
-  test.each<[RegExp, (backend: FakeBackend) => Promise<unknown>]>([
-    [/no tokens/, (backend) => backend.decode(tokens())],
-    [/beyond the capacity/, (backend) => backend.decode(tokens(1, 2, 3, 4, 5, 6))],
-    [/scoreFrom/, (backend) => backend.decode(tokens(1, 2), { scoreFrom: 0 })],
-    [/scoreFrom/, (backend) => backend.decode(tokens(1, 2), { scoreFrom: 2 })],
-    [/invalid ranges/, (backend) => backend.evict([{ start: 0, end: 4 }])],
-    [/invalid ranges/, (backend) => backend.evict([{ start: 1, end: 1 }])],
-    [
-      /invalid ranges/,
-      (backend) =>
-        backend.evict([
-          { start: 1, end: 2 },
-          { start: 0, end: 1 },
-        ]),
-    ],
-    [/truncate/, (backend) => backend.truncate(0)],
-    [/truncate/, (backend) => backend.truncate(4)],
-    [/decode during another call/, (backend) => Promise.all([backend.nll(1), backend.decode(tokens(1))])],
-    [/clear after dispose/, (backend) => backend.dispose().then(() => backend.clear())],
-  ])("%s", async (message, call) => {
+  test.each<[string, (backend: FakeBackend) => Promise<unknown>]>([
+    ["range", (backend) => backend.decode(tokens())],
+    ["range", (backend) => backend.decode(tokens(1, 2, 3, 4, 5, 6))],
+    ["range", (backend) => backend.decode(tokens(100))],
+    ["range", (backend) => backend.decode(tokens(1, 2), { scoreFrom: 2 })],
+    ["range", (backend) => backend.nll(100)],
+    ["range", (backend) => backend.evict([{ start: 0, end: 4 }])],
+    ["range", (backend) => backend.truncate(0)],
+    ["disposed", (backend) => backend.dispose().then(() => backend.clear())],
+    ["disposed", (backend) => backend.dispose().then(() => backend.createSampler().sample())],
+  ])("with %s, and stays as it was: %s", async (code, call) => {
     const backend = await filled(1, 2, 3);
-    await expect(call(backend)).rejects.toThrow(message);
+    await expect(call(backend)).rejects.toMatchObject({ code });
+    expect(backend.tokens).toEqual([1, 2, 3]);
+    if (code !== "disposed") await backend.nll(1);
+  });
+
+  test("a call during another one", async () => {
+    const backend = await filled(1, 2, 3);
+    await expect(Promise.all([backend.nll(1), backend.decode(tokens(1))])).rejects.toThrow(
+      "decode during another call",
+    );
   });
 
   test.each<[string, (backend: FakeBackend) => Promise<unknown>]>([
@@ -47,8 +47,8 @@ describe("the fake backend refuses every breach of the contract", () => {
     await backend.nll(1);
     await sampler.sample();
     await change(backend);
-    await expect(backend.nll(1)).rejects.toThrow(/pending/);
-    await expect(sampler.sample()).rejects.toThrow(/pending/);
+    await expect(backend.nll(1)).rejects.toMatchObject({ code: "empty" });
+    await expect(sampler.sample()).rejects.toMatchObject({ code: "empty" });
     await backend.decode(tokens(4));
     await backend.nll(1);
   });
@@ -56,13 +56,66 @@ describe("the fake backend refuses every breach of the contract", () => {
   test("a sampler is used up by its dispose", async () => {
     const sampler = (await filled(1)).createSampler();
     sampler.dispose();
-    await expect(sampler.sample()).rejects.toThrow(/after dispose/);
+    await expect(sampler.sample()).rejects.toMatchObject({ code: "disposed", details: { what: "sampler" } });
   });
 
-  test("a backend without reindex does not evict", async () => {
-    const backend = new FakeBackend({ reindex: "no" });
+  test.each<[string, string | Uint8Array, RegExp]>([
+    ["no bytes", "", /no cells of a fake/],
+    ["bytes that are no text", Uint8Array.of(255, 0, 254), /no cells of a fake/],
+    ["other data", '{"tokens":[1]}', /no cells of a fake/],
+    ["lists of other things", '[["a"],["b"]]', /no cells of a fake/],
+    ["two words", '["a","b"]', /no cells of a fake/],
+    ["lists that differ in length", "[[1,2],[3]]", /no cells of a fake/],
+    ["tokens outside the vocabulary", "[[100],[3]]", /outside the vocabulary/],
+    ["too many cells", JSON.stringify([Array(9).fill(1), Array(9).fill(2)]), /9 cells, and .* holds 8/],
+  ])("a state of %s, and stays as it was", async (_, state, message) => {
+    const backend = await filled(1, 2, 3);
+    const bytes = typeof state === "string" ? new TextEncoder().encode(state) : state;
+    const refusal = expect.objectContaining({
+      code: "config",
+      message: expect.stringMatching(message) as string,
+    }) as Error;
+    await expect(backend.loadState!(bytes)).rejects.toEqual(refusal);
+    expect(backend.tokens).toEqual([1, 2, 3]);
+    await backend.nll(1);
+  });
+
+  test.each<[string, (backend: FakeBackend) => Promise<unknown>]>([
+    ["evict", (backend) => backend.evict([{ start: 0, end: 1 }])],
+    ["truncate", (backend) => backend.truncate(1)],
+    ["nll", (backend) => backend.nll(1)],
+    ["scoreFrom", (backend) => backend.decode(tokens(1, 2), { scoreFrom: 1 })],
+  ])("what it was told to lack: %s", async (feature, call) => {
+    const backend = new FakeBackend({ reindex: "no", truncate: "no", nll: "no" });
     await backend.decode(tokens(1, 2));
-    await expect(backend.evict([{ start: 0, end: 1 }])).rejects.toThrow(/without reindex/);
+    await expect(call(backend)).rejects.toMatchObject({ code: "unsupported", details: { feature } });
+  });
+
+  test("a second dispose does nothing", async () => {
+    const backend = await filled(1);
+    await backend.dispose();
+    await backend.dispose();
+    expect(backend.calls.filter(({ method }) => method === "dispose")).toHaveLength(1);
+  });
+});
+
+describe("a sampler of the fake backend", () => {
+  test("draws the likeliest token at temperature 0", async () => {
+    const backend = await filled(1, 2, 3);
+    const drawn = await backend.nll(await backend.createSampler({ temperature: 0 }).sample());
+    for (let token = 0; token < 100; token += 1) {
+      expect(await backend.nll(token)).toBeGreaterThanOrEqual(drawn);
+    }
+  });
+
+  test("else draws the same from the same seed", async () => {
+    const backend = await filled(1, 2, 3);
+    const draw = async (seed: number): Promise<number[]> => {
+      const sampler = backend.createSampler({ seed });
+      return [await sampler.sample(), await sampler.sample(), await sampler.sample()];
+    };
+    expect(await draw(1)).toEqual(await draw(1));
+    expect(await draw(2)).not.toEqual(await draw(1));
   });
 });
 

@@ -1,3 +1,14 @@
+import { KVPolicyError } from "../errors.js";
+import {
+  checkDecode,
+  checkEviction,
+  checkSupported,
+  checkToken,
+  checkTruncation,
+  disposedBackend,
+  disposedSampler,
+  nothingPending,
+} from "../backend-checks.js";
 import type { BackendCapabilities, KVCacheBackend, Sampler } from "../backend.js";
 import type { CacheRange } from "../range.js";
 
@@ -9,6 +20,8 @@ export interface FakeBackendOptions extends Partial<BackendCapabilities> {
 
 /** Sampling options of {@link FakeBackend}. */
 export interface FakeSampling {
+  /** 0 draws the likeliest token; any other draws at random, alike. Defaults to 1. */
+  readonly temperature?: number;
   /** Two samplers with the same seed draw the same tokens from the same cells. Defaults to 0. */
   readonly seed?: number;
 }
@@ -60,7 +73,9 @@ export class FakeBackend implements KVCacheBackend<FakeSampling> {
     };
     this.loadState = async (state) => {
       await this.#record({ method: "loadState" });
-      [this.#tokens, this.#contents] = JSON.parse(new TextDecoder().decode(state)) as [number[], number[]];
+      const [tokens, contents] = parseState(state, this.capabilities);
+      this.#tokens = tokens;
+      this.#contents = contents;
       this.#pending = false;
     };
   }
@@ -80,12 +95,7 @@ export class FakeBackend implements KVCacheBackend<FakeSampling> {
     options?: { readonly scoreFrom: number },
   ): Promise<Float64Array | undefined> {
     await this.#record({ method: "decode", tokens: [...tokens], scoreFrom: options?.scoreFrom });
-    breach(tokens.length === 0, "decode of no tokens");
-    breach(this.#tokens.length + tokens.length > this.capabilities.capacity, "decode beyond the capacity");
-    breach(
-      options !== undefined && (options.scoreFrom < 1 || options.scoreFrom >= tokens.length),
-      "scoreFrom out of range",
-    );
+    checkDecode(tokens, options, this.#tokens.length, this.capabilities);
     const nlls: number[] = [];
     tokens.forEach((token, index) => {
       if (options && index >= options.scoreFrom) nlls.push(predictNll(this.#contents, token));
@@ -98,20 +108,25 @@ export class FakeBackend implements KVCacheBackend<FakeSampling> {
 
   async nll(target: number): Promise<number> {
     await this.#record({ method: "nll" });
-    breach(!this.#pending, "nll of a pending position that is not valid");
+    checkSupported("nll", this.capabilities.nll);
+    checkToken(target, this.capabilities.vocabularySize);
+    if (!this.#pending) throw nothingPending();
     return predictNll(this.#contents, target);
   }
 
-  createSampler({ seed = 0 }: FakeSampling = {}): Sampler {
+  createSampler({ temperature = 1, seed = 0 }: FakeSampling = {}): Sampler {
+    if (this.#disposed) throw disposedBackend();
     let drawn = 0;
     let disposed = false;
     return {
       sample: async () => {
         await this.#record({ method: "sample" });
-        breach(disposed, "sample after dispose");
-        breach(!this.#pending, "sample at a pending position that is not valid");
+        if (disposed) throw disposedSampler();
+        if (!this.#pending) throw nothingPending();
+        const { vocabularySize } = this.capabilities;
+        if (temperature === 0) return likeliestToken(this.#contents, vocabularySize);
         drawn += 1;
-        return mix(mix(fold(this.#contents), seed), drawn) % this.capabilities.vocabularySize;
+        return mix(mix(fold(this.#contents), seed), drawn) % vocabularySize;
       },
       dispose: () => {
         disposed = true;
@@ -121,12 +136,8 @@ export class FakeBackend implements KVCacheBackend<FakeSampling> {
 
   async evict(ranges: readonly CacheRange[]): Promise<void> {
     await this.#record({ method: "evict", ranges: ranges.map(({ start, end }) => ({ start, end })) });
-    breach(this.capabilities.reindex !== true, "evict without reindex");
-    let previousEnd = 0;
-    for (const { start, end } of ranges) {
-      breach(start < previousEnd || end <= start || end > this.#tokens.length, "evict of invalid ranges");
-      previousEnd = end;
-    }
+    checkSupported("evict", this.capabilities.reindex);
+    checkEviction(ranges, this.#tokens.length);
     for (const { start, end } of [...ranges].reverse()) {
       this.#tokens.splice(start, end - start);
       this.#contents.splice(start, end - start);
@@ -136,7 +147,8 @@ export class FakeBackend implements KVCacheBackend<FakeSampling> {
 
   async truncate(length: number): Promise<void> {
     await this.#record({ method: "truncate", length });
-    breach(length < 1 || length > this.#tokens.length, "truncate out of range");
+    checkSupported("truncate", this.capabilities.truncate);
+    checkTruncation(length, this.#tokens.length);
     this.#tokens.length = length;
     this.#contents.length = length;
     this.#pending = false;
@@ -150,6 +162,7 @@ export class FakeBackend implements KVCacheBackend<FakeSampling> {
   }
 
   async dispose(): Promise<void> {
+    if (this.#disposed) return;
     await this.#record({ method: "dispose" });
     this.#disposed = true;
   }
@@ -159,7 +172,7 @@ export class FakeBackend implements KVCacheBackend<FakeSampling> {
     this.#busy = true;
     await Promise.resolve();
     this.#busy = false;
-    breach(this.#disposed, `${call.method} after dispose`);
+    if (this.#disposed) throw disposedBackend();
     this.calls.push(call);
     if (this.#failure?.method !== call.method) return;
     const { error } = this.#failure;
@@ -168,9 +181,65 @@ export class FakeBackend implements KVCacheBackend<FakeSampling> {
   }
 }
 
+/** @throws {KVPolicyError} `config` for bytes that are not the cells of a fake with this vocabulary, or too many of them. */
+function parseState(
+  state: Uint8Array,
+  { capacity, vocabularySize }: BackendCapabilities,
+): [tokens: number[], contents: number[]] {
+  const [tokens = [], contents] = parseLists(state);
+  if (tokens.length !== contents?.length) {
+    throw refuseState(state, "they are no cells of a fake");
+  }
+  if (tokens.some((token) => token >= vocabularySize)) {
+    throw refuseState(state, "they hold tokens outside the vocabulary");
+  }
+  if (tokens.length > capacity) {
+    throw refuseState(state, `they are ${tokens.length} cells, and the backend holds ${capacity}`);
+  }
+  return [tokens, contents];
+}
+
+/** The two lists of whole numbers in a state; nothing when it is anything else. */
+function parseLists(state: Uint8Array): number[][] {
+  let parsed: unknown;
+  try {
+    parsed = JSON.parse(new TextDecoder().decode(state));
+  } catch {
+    return [];
+  }
+  const isList = (value: unknown): value is number[] => Array.isArray(value) && value.every(isCount);
+  return Array.isArray(parsed) && parsed.length === 2 && parsed.every(isList) ? parsed : [];
+}
+
+function isCount(value: unknown): boolean {
+  return Number.isSafeInteger(value) && (value as number) >= 0;
+}
+
+function refuseState(state: Uint8Array, problem: string): KVPolicyError<"config"> {
+  return new KVPolicyError({
+    code: "config",
+    message: `The saved cells cannot be loaded: ${problem}.`,
+    details: { option: "state", value: { bytes: state.byteLength } },
+  });
+}
+
 /** What {@link FakeBackend} predicts: the negative log-likelihood of a token after cells with these contents. */
 export function predictNll(contents: readonly number[], token: number): number {
-  return (mix(fold(contents), token) % 10_000) / 1000;
+  return nllFrom(fold(contents), token);
+}
+
+/** The token with the least {@link predictNll}, the lower id among equals. */
+function likeliestToken(contents: readonly number[], vocabularySize: number): number {
+  const folded = fold(contents);
+  let likeliest = 0;
+  for (let token = 1; token < vocabularySize; token += 1) {
+    if (nllFrom(folded, token) < nllFrom(folded, likeliest)) likeliest = token;
+  }
+  return likeliest;
+}
+
+function nllFrom(folded: number, token: number): number {
+  return (mix(folded, token) % 10_000) / 1000;
 }
 
 /** Content of the cell that {@link FakeBackend} adds for a token after cells with these contents. */
