@@ -21,5 +21,7 @@ export function library({ entry }: LibraryOptions): ReturnType<typeof defineConf
     clean: true,
     splitting: true,
     treeshake: true,
+    // `node:fs` without its prefix is a package to other runtimes.
+    removeNodeProtocol: false,
   });
 }

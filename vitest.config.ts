@@ -1,4 +1,7 @@
-import { defineConfig } from "vitest/config";
+import { playwright } from "@vitest/browser-playwright";
+import { defineConfig, type TestProjectConfiguration } from "vitest/config";
+
+import { chromium } from "./testing/chromium.js";
 
 const sourceCondition = "@kvpolicy/source";
 const conditions = [sourceCondition, "node", "import", "module", "default"];
@@ -8,10 +11,33 @@ const onSource = {
 };
 const exclude = ["**/node_modules/**", "**/dist/**"];
 
+const inBrowser: TestProjectConfiguration = {
+  resolve: { conditions: [sourceCondition, "browser", "import", "module", "default"] },
+  test: {
+    name: "browser",
+    include: ["packages/**/src/**/*.browser.test.ts"],
+    exclude,
+    testTimeout: 120_000,
+    browser: {
+      enabled: true,
+      headless: true,
+      screenshotFailures: false,
+      provider: playwright({
+        launchOptions: {
+          ...(chromium !== undefined && { executablePath: chromium }),
+          args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking"],
+        },
+      }),
+      instances: [{ browser: "chromium" }],
+    },
+  },
+};
+
 /**
  * Tests lie next to the source, and their names tell their kind:
  * - `*.test.ts`: on source, no native code, in parallel;
  * - `*.llama.test.ts`: on source and llama.cpp, one worker at a time, because a failed native assertion ends the process;
+ * - `*.browser.test.ts`: on source, in a Chromium without a window; left out where there is none, which a skipped test says;
  * - `*.process.test.ts`: on the built packages, as child processes (`npm run test:process`).
  */
 export default defineConfig({
@@ -24,7 +50,7 @@ export default defineConfig({
           name: "unit",
           setupFiles: ["./testing/property-seed.ts"],
           include: ["packages/**/src/**/*.test.ts", "testing/**/*.test.ts"],
-          exclude: [...exclude, "**/*.llama.test.ts", "**/*.process.test.ts"],
+          exclude: [...exclude, "**/*.{llama,browser,process}.test.ts"],
           testTimeout: 60_000,
         },
       },
@@ -32,6 +58,7 @@ export default defineConfig({
         ...onSource,
         test: {
           name: "llama",
+          setupFiles: ["./testing/property-seed.ts"],
           include: ["packages/**/src/**/*.llama.test.ts"],
           exclude,
           pool: "forks",
@@ -40,6 +67,7 @@ export default defineConfig({
           hookTimeout: 120_000,
         },
       },
+      ...(chromium === undefined ? [] : [inBrowser]),
       {
         test: {
           name: "process",

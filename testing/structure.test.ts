@@ -37,7 +37,9 @@ const POLICY_HEADINGS = [
 /** Which packages of this repository a package may import, by folder. Those that are not listed may import any. */
 const ALLOWED_IMPORTS: Readonly<Record<string, readonly string[]>> = {
   "packages/core": [],
+  "packages/conformance": ["@kvpolicy/core"],
   "packages/llamacpp-adapter": ["@kvpolicy/core"],
+  "packages/reference-backend": ["@kvpolicy/core"],
   "packages/tiny-models": [],
 };
 

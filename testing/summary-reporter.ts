@@ -1,7 +1,7 @@
 import type { Reporter, SerializedError, TestCase, TestModule } from "vitest/node";
 
 /**
- * Names every skipped test with its reason, and closes with one line that counts them all. What fails outside a test (a file
+ * Names every skipped test with its reason, which is the test's note or part of its title, and closes with one line that counts them all. What fails outside a test (a file
  * that does not load, a hook, a stray rejection) counts as failed, so that the line never looks better than the run.
  */
 export default class SummaryReporter implements Reporter {
@@ -13,9 +13,8 @@ export default class SummaryReporter implements Reporter {
     for (const test of skipped) {
       const result = test.result();
       const note = result.state === "skipped" ? result.note : undefined;
-      console.log(
-        `skipped: ${test.module.relativeModuleId} > ${test.fullName} (${note ?? "no reason given"})`,
-      );
+      const reason = note === undefined ? "" : ` (${note})`;
+      console.log(`skipped: ${test.module.relativeModuleId} > ${test.fullName}${reason}`);
     }
     const groups = modules.flatMap((module) => [module, ...module.children.allSuites()]);
     const failed =
