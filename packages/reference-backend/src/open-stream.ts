@@ -1,0 +1,70 @@
+import {
+  checkCount,
+  createStream,
+  KVPolicyError,
+  type CacheStream,
+  type KVCachePolicy,
+} from "@kvpolicy/core";
+
+import type { ReferenceModel } from "./model.js";
+import { damagedModel } from "./model-settings.js";
+import { ReferenceBackend } from "./reference-backend.js";
+import type { ReferenceSampling } from "./sampling.js";
+import { createTokenizer } from "./tokenizer.js";
+
+/** Options of {@link openStream}. */
+export interface OpenStreamOptions {
+  /** Which tokens stay. */
+  readonly policy: KVCachePolicy;
+  /**
+   * Most cells in use, the current token's included. Defaults to the policy's own budget, else to the length that the model
+   * was trained on. A sliding window of the model is the most.
+   */
+  readonly budget?: number | undefined;
+  /** Whether the stream begins with a beginning-of-sequence token, marked `bos`. Defaults to what the model's metadata says. */
+  readonly bos?: boolean | undefined;
+  /** Whether `appendText` reads the text of special tokens as those tokens. Defaults to false: it is read as plain text. */
+  readonly specialTokens?: boolean | undefined;
+}
+
+/**
+ * Opens a stream on a loaded model, with the same options and defaults as the adapters of other engines.
+ *
+ * @example
+ * ```ts
+ * const model = await loadModel("model.gguf");
+ * await using stream = openStream(model, { policy: sinkWindow(), budget: 256 });
+ * await stream.appendText(book);
+ * for await (const { text } of stream.generate({ maxTokens: 40, temperature: 0.7 })) process.stdout.write(text);
+ * ```
+ * @throws {KVPolicyError} `config` when options contradict each other or the model has no beginning-of-sequence token to begin
+ * with, or another number of tokens than of embeddings; `unsupported` when its vocabulary is of a kind that cannot be read.
+ */
+export function openStream(
+  model: ReferenceModel,
+  { policy, budget, bos, specialTokens = false }: OpenStreamOptions,
+): CacheStream<ReferenceSampling> {
+  if (budget !== undefined) checkCount("openStream", "budget", budget, 1);
+  const codec = createTokenizer(model.metadata, { specialTokens });
+  if (codec.vocabularySize !== model.vocabularySize) {
+    throw damagedModel(
+      `its vocabulary has ${codec.vocabularySize} tokens, and its embeddings ${model.vocabularySize}`,
+      { tokens: codec.vocabularySize, embeddings: model.vocabularySize },
+    );
+  }
+  if (bos === true && codec.bos === undefined) {
+    throw new KVPolicyError({
+      code: "config",
+      message: "The model has no beginning-of-sequence token.",
+      details: { option: "bos", value: bos },
+    });
+  }
+  const cells = budget ?? policy.budget ?? model.contextLength;
+  return createStream<ReferenceSampling>({
+    backend: new ReferenceBackend(model, { capacity: cells }),
+    policy,
+    budget: cells,
+    bos: (bos ?? codec.addsBos) ? codec.bos : undefined,
+    codec,
+  });
+}
