@@ -1,3 +1,4 @@
+import { policySuite } from "@kvpolicy/conformance";
 import { createStream, type CacheView } from "@kvpolicy/core";
 import { FakeBackend } from "@kvpolicy/core/testing";
 import fc from "fast-check";
@@ -25,6 +26,16 @@ async function rowsOf(options: WindowOptions, count: number): Promise<string[]> 
   }
   return rows;
 }
+
+policySuite({ describe, test }, { name: "window()", create: () => window() });
+policySuite(
+  { describe, test },
+  {
+    name: "window({ window: 12, stride: 1 })",
+    create: () => window({ window: 12, stride: 1 }),
+    promises: { newest: true },
+  },
+);
 
 describe("what stays", () => {
   test("stride 1 is the paper: the newest", async () => {
@@ -76,7 +87,7 @@ describe("what stays", () => {
 });
 
 describe("plan", () => {
-  test("frees at least what is required, the oldest first, or answers null; is pure", () => {
+  test("frees at least what is required, the oldest first, or answers null", () => {
     fc.assert(
       fc.property(
         fc.integer({ min: 1, max: 40 }),
@@ -86,7 +97,6 @@ describe("plan", () => {
           const stride = typeof someStride === "number" ? Math.min(someStride, length) : someStride;
           const view = fullView(length, required);
           const plan = window({ stride }).plan(view);
-          expect(window({ stride }).plan(view)).toEqual(plan);
           if (required > length) {
             expect(plan).toBeNull();
             return;
@@ -150,9 +160,6 @@ describe("describe", () => {
       { window: 8, stride: 2 },
     ],
   ])("%o is plain data", (settings, shape, options) => {
-    const description = window(settings).describe();
-    expect(description).toEqual({ name: "window", shape, options });
-    expect(structuredClone(description)).toEqual(description);
-    expect(JSON.parse(JSON.stringify(description))).toEqual(description);
+    expect(window(settings).describe()).toEqual({ name: "window", shape, options });
   });
 });
