@@ -7,6 +7,21 @@ import { readSettings } from "./settings.js";
 
 const BITS: Readonly<Record<CacheType, number>> = { F32: 32, F16: 16, BF16: 16, Q8_0: 8.5, Q4_0: 4.5 };
 
+/** Numbers in a key and in a value of one head; undefined where the metadata does not say. */
+export function readHeadSizes(metadata: GgufMetadata): {
+  readonly key: number | undefined;
+  readonly value: number | undefined;
+} {
+  const settings = readSettings(metadata);
+  const heads = settings("attention.head_count");
+  const shared = Number(settings("embedding_length")) / Number(Array.isArray(heads) ? heads[0] : heads);
+  const sizeOf = (key: string): number | undefined => {
+    const size = Number(settings(key) ?? shared);
+    return Number.isFinite(size) ? size : undefined;
+  };
+  return { key: sizeOf("attention.key_length"), value: sizeOf("attention.value_length") };
+}
+
 /** Bytes that keys and values of one cell take in all layers; undefined when the metadata does not say. */
 export function bytesPerCell(
   metadata: GgufMetadata,
@@ -20,10 +35,8 @@ export function bytesPerCell(
   const headsInAll = Array.isArray(keyValueHeads)
     ? keyValueHeads.reduce<number>((sum, count) => sum + Number(count), 0)
     : layers * Number(keyValueHeads);
-  const headSize = Number(settings("embedding_length")) / Number(Array.isArray(heads) ? heads[0] : heads);
-  const keySize = Number(settings("attention.key_length") ?? headSize);
-  const valueSize = Number(settings("attention.value_length") ?? headSize);
-  const bytes = (headsInAll * (keySize * BITS[keyType] + valueSize * BITS[valueType])) / 8;
+  const { key = NaN, value = NaN } = readHeadSizes(metadata);
+  const bytes = (headsInAll * (key * BITS[keyType] + value * BITS[valueType])) / 8;
   return Number.isFinite(bytes) ? bytes : undefined;
 }
 

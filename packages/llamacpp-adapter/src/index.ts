@@ -1,4 +1,10 @@
 export { checkModelFile } from "./model-file.js";
+export {
+  openBackend,
+  type ContextOptions,
+  type OpenBackendOptions,
+  type OpenedBackend,
+} from "./open-backend.js";
 export { openStream, type LlamaStream, type OpenStreamOptions, type StreamWarning } from "./open-stream.js";
 export { checkReindex, type CacheType, type ReindexFacts } from "./reindex-gate.js";
 export type { LlamaSampling } from "./sampling.js";

@@ -1,3 +1,4 @@
+import type { BackendCapabilities } from "@kvpolicy/core";
 import type { Llama, LlamaModel } from "node-llama-cpp";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 
@@ -17,7 +18,11 @@ beforeAll(async () => {
 
 afterAll(() => llama.dispose());
 
-async function createBackend({ batch = 256, vocabularySize = 1024 } = {}): Promise<LlamaBackend> {
+async function createBackend({
+  batch = 256,
+  vocabularySize = 1024,
+  reindex = true,
+}: Partial<Pick<BackendCapabilities, "batch" | "vocabularySize" | "reindex">> = {}): Promise<LlamaBackend> {
   const context = await model.createContext({
     contextSize: 256,
     batchSize: 256,
@@ -28,7 +33,7 @@ async function createBackend({ batch = 256, vocabularySize = 1024 } = {}): Promi
     capacity: 256,
     batch,
     vocabularySize,
-    reindex: true,
+    reindex,
     truncate: true,
     nll: true,
     attention: "no",
@@ -51,8 +56,8 @@ describe("the pending position", () => {
     expect(await backend.nll(7)).toBeGreaterThan(0);
     expect(await sampler.sample()).toBeGreaterThanOrEqual(0);
     await change(backend);
-    await expect(backend.nll(7)).rejects.toThrow("nothing was decoded");
-    await expect(sampler.sample()).rejects.toThrow("nothing was decoded");
+    await expect(backend.nll(7)).rejects.toMatchObject({ code: "empty" });
+    await expect(sampler.sample()).rejects.toMatchObject({ code: "empty" });
     sampler.dispose();
     await backend.dispose();
   });
@@ -70,6 +75,58 @@ describe("the pending position", () => {
       await backend.dispose();
     }
     expect(drawn[0]).toBe(drawn[1]);
+  });
+});
+
+describe("what llama.cpp would answer by ending the process, or not at all, is refused", () => {
+  test.each<[string, string, (backend: LlamaBackend) => Promise<unknown>]>([
+    ["a decode of nothing", "range", (backend) => backend.decode(new Uint32Array())],
+    ["a decode past the capacity", "range", (backend) => backend.decode(tokens.subarray(0, 237))],
+    ["a token outside the vocabulary", "range", (backend) => backend.decode(Uint32Array.of(1024))],
+    ["a score past the end", "range", (backend) => backend.decode(tokens.subarray(0, 2), { scoreFrom: 2 })],
+    ["the likelihood of no token", "range", (backend) => backend.nll(1024)],
+    ["a reversed range", "range", (backend) => backend.evict([{ start: 8, end: 4 }])],
+    ["a truncation to nothing", "range", (backend) => backend.truncate(0)],
+    ["a truncation to more", "range", (backend) => backend.truncate(21)],
+  ])("%s, and nothing has changed", async (_, code, call) => {
+    const backend = await createBackend();
+    await backend.decode(tokens.subarray(0, 20));
+    const before = await backend.nll(7);
+    await expect(call(backend)).rejects.toMatchObject({ code });
+    expect(await backend.nll(7)).toBe(before);
+    await backend.decode(tokens.subarray(20, 256 - 20));
+    await backend.dispose();
+  });
+
+  test("an eviction that the model does not survive", async () => {
+    const backend = await createBackend({ reindex: "its keys cannot be moved" });
+    await backend.decode(tokens.subarray(0, 20));
+    await expect(backend.evict([{ start: 0, end: 1 }])).rejects.toMatchObject({
+      code: "unsupported",
+      details: { feature: "evict", reason: "its keys cannot be moved" },
+    });
+    await backend.nll(7);
+    await backend.dispose();
+  });
+
+  test("everything after dispose, but a second one", async () => {
+    const backend = await createBackend();
+    await backend.decode(tokens.subarray(0, 20));
+    const sampler = backend.createSampler();
+    await backend.dispose();
+    await backend.dispose();
+    for (const call of [
+      () => backend.decode(tokens.subarray(0, 1)),
+      () => backend.nll(7),
+      () => sampler.sample(),
+      () => backend.evict([{ start: 0, end: 1 }]),
+      () => backend.truncate(1),
+      () => backend.clear(),
+    ]) {
+      await expect(call()).rejects.toMatchObject({ code: "disposed", details: { what: "backend" } });
+    }
+    expect(() => backend.createSampler()).toThrow(expect.objectContaining({ code: "disposed" }) as Error);
+    sampler.dispose();
   });
 });
 

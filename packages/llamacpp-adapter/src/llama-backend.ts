@@ -1,4 +1,17 @@
-import type { BackendCapabilities, CacheRange, KVCacheBackend, Sampler } from "@kvpolicy/core";
+import {
+  checkDecode,
+  checkEviction,
+  checkSupported,
+  checkToken,
+  checkTruncation,
+  disposedBackend,
+  disposedSampler,
+  nothingPending,
+  type BackendCapabilities,
+  type CacheRange,
+  type KVCacheBackend,
+  type Sampler,
+} from "@kvpolicy/core";
 
 import type { LogitRow, NativeSampler, NativeSequence } from "./native-sequence.js";
 import type { LlamaSampling } from "./sampling.js";
@@ -13,6 +26,8 @@ const FEWEST_ROWS = 32;
 /**
  * llama.cpp as a backend: cell index = position in the sequence, one sequence that owns its context. K-shift is lazy in
  * llama.cpp: an eviction only notes the new positions, and the next decode rotates the keys before it computes.
+ *
+ * Everything is checked before a native call, because a failed assertion in llama.cpp ends the process.
  */
 export class LlamaBackend implements KVCacheBackend<LlamaSampling> {
   readonly capabilities: BackendCapabilities;
@@ -22,6 +37,7 @@ export class LlamaBackend implements KVCacheBackend<LlamaSampling> {
   readonly #mostRows: number;
   #length = 0;
   #pending: LogitRow | undefined;
+  #disposal: Promise<void> | undefined;
 
   constructor(sequence: NativeSequence, capabilities: BackendCapabilities, release: () => Promise<void>) {
     this.#sequence = sequence;
@@ -35,6 +51,8 @@ export class LlamaBackend implements KVCacheBackend<LlamaSampling> {
     tokens: Uint32Array,
     options?: { readonly scoreFrom: number },
   ): Promise<Float64Array | undefined> {
+    this.#refuseDisposed();
+    checkDecode(tokens, options, this.#length, this.capabilities);
     this.#pending = undefined;
     const last = tokens.length - 1;
     // The row before a scored token predicts it, and the last row is the pending one.
@@ -61,18 +79,27 @@ export class LlamaBackend implements KVCacheBackend<LlamaSampling> {
   }
 
   async nll(target: number): Promise<number> {
+    this.#refuseDisposed();
+    checkSupported("nll", this.capabilities.nll);
+    checkToken(target, this.capabilities.vocabularySize);
     return this.#sequence.nll(this.#pendingRow(), target, this.#greedy);
   }
 
   createSampler(options: LlamaSampling = {}): Sampler {
+    this.#refuseDisposed();
     const native = this.#sequence.createSampler();
+    let isDisposed = false;
     const seeded = { ...options, seed: options.seed ?? Math.floor(Math.random() * 2 ** 32) };
     return {
       sample: async () => {
+        this.#refuseDisposed();
+        if (isDisposed) throw disposedSampler();
+        const row = this.#pendingRow();
         this.#sequence.configure(native, seeded);
-        return this.#sequence.sample(this.#pendingRow(), native);
+        return this.#sequence.sample(row, native);
       },
       dispose: () => {
+        isDisposed = true;
         native.dispose();
       },
     };
@@ -80,6 +107,9 @@ export class LlamaBackend implements KVCacheBackend<LlamaSampling> {
 
   evict(ranges: readonly CacheRange[]): Promise<void> {
     return this.#change(() => {
+      checkSupported("evict", this.capabilities.reindex);
+      checkEviction(ranges, this.#length);
+      this.#forgetPending();
       for (const { start, end } of [...ranges].reverse()) {
         this.#sequence.removeAndShift(start, end, this.#length);
         this.#length -= end - start;
@@ -89,30 +119,56 @@ export class LlamaBackend implements KVCacheBackend<LlamaSampling> {
 
   truncate(length: number): Promise<void> {
     return this.#change(() => {
-      this.#sequence.removeTail(length);
-      this.#length = length;
+      checkSupported("truncate", this.capabilities.truncate);
+      checkTruncation(length, this.#length);
+      this.#keepFirst(length);
     });
   }
 
   clear(): Promise<void> {
-    return this.truncate(0);
+    return this.#change(() => {
+      this.#keepFirst(0);
+    });
   }
 
   async dispose(): Promise<void> {
+    this.#disposal ??= this.#free();
+    await this.#disposal;
+  }
+
+  async #free(): Promise<void> {
     this.#pending = undefined;
-    this.#greedy.dispose();
-    await this.#release();
+    try {
+      this.#greedy.dispose();
+    } finally {
+      await this.#release();
+    }
   }
 
   #change(task: () => void): Promise<void> {
-    // llama.cpp keeps the logits of the last decode: reading them now would silently answer for cells that are gone.
+    return Promise.resolve().then(() => {
+      this.#refuseDisposed();
+      task();
+    });
+  }
+
+  #keepFirst(length: number): void {
+    this.#forgetPending();
+    this.#sequence.removeTail(length);
+    this.#length = length;
+  }
+
+  /** llama.cpp keeps the logits of the last decode: reading them now would silently answer for cells that are gone. */
+  #forgetPending(): void {
     this.#pending = undefined;
-    return Promise.resolve().then(task);
   }
 
   #pendingRow(): LogitRow {
-    if (this.#pending === undefined)
-      throw new Error("nothing was decoded since the last change of the cache");
+    if (this.#pending === undefined) throw nothingPending();
     return this.#pending;
+  }
+
+  #refuseDisposed(): void {
+    if (this.#disposal) throw disposedBackend();
   }
 }

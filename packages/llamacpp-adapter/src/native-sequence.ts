@@ -177,18 +177,20 @@ export class NativeSequence {
 
   /** A sampler that always takes the likeliest token. */
   createGreedySampler(): NativeSampler {
-    const sampler = this.#createSampler();
+    const sampler = this.createSampler();
     sampler.applyConfig({ temperature: 0 });
     return sampler;
   }
 
   /** A sampler to be configured by {@link NativeSequence.configure} before every draw. */
   createSampler(): NativeSampler {
+    this.#keepAlive().dispose();
     return this.#createSampler();
   }
 
   /** Applies node-llama-cpp's own sampling options; functions among them are called anew. */
   configure(sampler: NativeSampler, options: LlamaSampling): void {
+    this.#keepAlive().dispose();
     sampler.applyConfig(this.#resolveSamplerConfig(options));
   }
 

@@ -1,10 +1,14 @@
 import type { Capability } from "@kvpolicy/core";
 import type { GgufMetadata } from "node-llama-cpp";
 
+import { readHeadSizes } from "./context-memory.js";
 import { readSettings } from "./settings.js";
 
 /** Types of cached keys and values. */
-export type CacheType = "F32" | "F16" | "BF16" | "Q8_0" | "Q4_0";
+export const CACHE_TYPES = ["F32", "F16", "BF16", "Q8_0", "Q4_0"] as const;
+
+/** One of {@link CACHE_TYPES}. */
+export type CacheType = (typeof CACHE_TYPES)[number];
 
 /** What decides whether llama.cpp can move this model's cached keys to other positions. */
 export interface ReindexFacts {
@@ -98,10 +102,7 @@ export function checkReindex({
   if (keyType === "BF16" && onCpu)
     return refuse("moving BF16 keys on a CPU would end the process; use F16 or F32 keys");
   if (keyType === "Q8_0" || keyType === "Q4_0") {
-    const heads = Number(settings("attention.head_count") ?? NaN);
-    const headSize = Number(
-      settings("attention.key_length") ?? Number(settings("embedding_length") ?? NaN) / heads,
-    );
+    const headSize = readHeadSizes(metadata).key ?? NaN;
     const rotated = Number(settings("rope.dimension_count") ?? headSize);
     if (!(headSize % 64 === 0 && rotated === headSize)) {
       return refuse(

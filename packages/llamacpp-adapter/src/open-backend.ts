@@ -1,0 +1,205 @@
+import {
+  checkCount,
+  KVPolicyError,
+  type BackendCapabilities,
+  type Capability,
+  type KVCacheBackend,
+} from "@kvpolicy/core";
+import { InsufficientMemoryError, type LlamaContext, type LlamaModel } from "node-llama-cpp";
+
+import { bytesPerCell, installedBytes, readHeadSizes } from "./context-memory.js";
+import { LlamaBackend } from "./llama-backend.js";
+import { NativeSequence } from "./native-sequence.js";
+import { refuseDisposed } from "./refuse-disposed.js";
+import { CACHE_TYPES, checkReindex, type CacheType } from "./reindex-gate.js";
+import type { LlamaSampling } from "./sampling.js";
+
+/** How llama.cpp keeps and computes the cells. */
+export interface ContextOptions {
+  /** Type of the cached keys. Defaults to `F16`; `F32` for runs that follow the paper to the letter, because F16 rounds at every move. */
+  readonly keyType?: CacheType | undefined;
+  /** Type of the cached values. Defaults to `F16`. Quantised values need `flashAttention`. */
+  readonly valueType?: CacheType | undefined;
+  /** Flash attention, fixed for the life of the stream. Defaults to false. With F32 keys it rounds them to F16 at each decode. */
+  readonly flashAttention?: boolean | undefined;
+  /**
+   * Threads. Defaults to one a core, at most node-llama-cpp's `maxThreads`. Its own default is at least 4: on a machine with
+   * fewer cores they wait for each other.
+   */
+  readonly threads?: number | undefined;
+  /** Most tokens that one decode of the engine takes; longer blocks are split. Defaults to 512, or to the cells if they are fewer. */
+  readonly batch?: number | undefined;
+}
+
+/** Options of {@link openBackend}. */
+export interface OpenBackendOptions extends ContextOptions {
+  /** Most cells. The context is sized to it. */
+  readonly capacity: number;
+}
+
+/** llama.cpp as a backend. */
+export interface OpenedBackend extends KVCacheBackend<LlamaSampling> {
+  /** Bytes that llama.cpp allocated for the context: the cache and its compute buffers. */
+  readonly contextBytes: number;
+}
+
+const LARGEST_BATCH = 512;
+/** Numbers that Q8_0 and Q4_0 pack together. */
+const QUANTISED_BLOCK = 32;
+/** llama.cpp allocates cells in blocks. */
+const CELL_BLOCK = 256;
+
+/**
+ * The backend alone, without a policy: a context of its own with one sequence. For streams that are put together by hand and
+ * for the suite of `@kvpolicy/conformance`; {@link openStream} is what applications want. Dispose it when done.
+ *
+ * @throws {KVPolicyError} `config` when options contradict each other, or memory cannot hold the capacity; `disposed` when the
+ * model was disposed; `backend-failed` when llama.cpp cannot create the context.
+ */
+export async function openBackend(model: LlamaModel, options: OpenBackendOptions): Promise<OpenedBackend> {
+  checkContextOptions("openBackend", model, options);
+  checkCount("openBackend", "capacity", options.capacity, 1);
+  return createBackend(model, options, {
+    option: "capacity",
+    label: `A capacity of ${options.capacity} cells`,
+  });
+}
+
+/** Refuses what cannot work whatever the size. */
+export function checkContextOptions(
+  caller: string,
+  model: LlamaModel,
+  { threads, batch, keyType = "F16", valueType = "F16", flashAttention }: ContextOptions,
+): void {
+  refuseDisposed(model);
+  if (threads !== undefined) checkCount(caller, "threads", threads, 1);
+  if (batch !== undefined) checkCount(caller, "batch", batch, 1);
+  const { key, value } = readHeadSizes(model.fileInfo.metadata);
+  checkCacheType("keyType", keyType, key);
+  checkCacheType("valueType", valueType, value);
+  if (valueType.startsWith("Q") && !flashAttention) {
+    throw refuse("valueType", valueType, `Values of type ${valueType} need flashAttention.`);
+  }
+}
+
+/** llama.cpp takes a name that it does not know for F16, and ends the process when a block of quantised numbers would span heads. */
+function checkCacheType(option: string, type: CacheType, headSize: number | undefined): void {
+  if (!CACHE_TYPES.includes(type)) {
+    throw refuse(option, type, `${option} must be one of ${CACHE_TYPES.join(", ")}, not ${type}.`);
+  }
+  if (type.startsWith("Q") && headSize !== undefined && headSize % QUANTISED_BLOCK !== 0) {
+    throw refuse(
+      option,
+      type,
+      `${type} packs ${QUANTISED_BLOCK} numbers in a block, and the heads of this model have ${headSize}: use F16 or F32.`,
+    );
+  }
+}
+
+/** The option that asked for the cells, in errors about memory. */
+interface SizeName {
+  readonly option: string;
+  readonly label: string;
+}
+
+/** {@link openBackend} once its options are checked. */
+export async function createBackend(
+  model: LlamaModel,
+  options: OpenBackendOptions,
+  name: SizeName,
+): Promise<OpenedBackend> {
+  const context = await createContext(model, options, name);
+  try {
+    const native = new NativeSequence(context, context.getSequence());
+    const capabilities = {
+      ...describeCapabilities(model, options),
+      capacity: options.capacity,
+      batch: context.batchSize,
+    };
+    const { ram, vram } = context.memoryUsage;
+    return Object.assign(new LlamaBackend(native, capabilities, () => context.dispose()), {
+      contextBytes: ram + vram,
+    });
+  } catch (error) {
+    await context.dispose();
+    throw error;
+  }
+}
+
+/** What llama.cpp can do with this model; the capacity is still open. */
+export function describeCapabilities(
+  model: LlamaModel,
+  { keyType = "F16" }: ContextOptions,
+): BackendCapabilities {
+  const { fileInsights, fileInfo } = model;
+  const isRecurrent = fileInsights.isRecurrent || fileInsights.isHybrid;
+  const truncate: Capability = isRecurrent
+    ? "the model is recurrent, and its state cannot go back"
+    : fileInsights.swaSize === undefined ||
+      "layers with a sliding window have dropped cells that going back would need";
+  return {
+    capacity: Number.MAX_SAFE_INTEGER,
+    batch: LARGEST_BATCH,
+    vocabularySize: fileInfo.metadata.tokenizer.ggml.tokens.length,
+    reindex: checkReindex({
+      metadata: fileInfo.metadata,
+      keyType,
+      slidingWindow: fileInsights.swaSize,
+      isRecurrent,
+      onCpu: model.gpuLayers < fileInsights.totalLayers,
+    }),
+    truncate,
+    nll: true,
+    attention: "llama.cpp's attention probabilities cannot be read through node-llama-cpp",
+    keys: "llama.cpp's cached keys cannot be read through node-llama-cpp",
+  };
+}
+
+async function createContext(
+  model: LlamaModel,
+  options: OpenBackendOptions,
+  { option, label }: SizeName,
+): Promise<LlamaContext> {
+  const { capacity, keyType = "F16", valueType = "F16", flashAttention = false } = options;
+  const { maxThreads, cpuMathCores } = model.llama;
+  const needed = capacity * (bytesPerCell(model.fileInfo.metadata, keyType, valueType) ?? 0);
+  const tooLarge = (memory: string, cause?: unknown): KVPolicyError =>
+    refuse(
+      option,
+      capacity,
+      `${label} needs about ${mebibytes(needed)} MiB for its keys and values alone, ${memory}: choose a smaller ${option}.`,
+      cause,
+    );
+  // node-llama-cpp estimates by simulating the context, which takes minutes for an absurd budget: refuse that here.
+  const installed = await installedBytes(model);
+  if (needed > installed) throw tooLarge(`and the machine has ${mebibytes(installed)} MiB`);
+  try {
+    return await model.createContext({
+      contextSize: capacity,
+      batchSize: options.batch ?? Math.min(LARGEST_BATCH, Math.ceil(capacity / CELL_BLOCK) * CELL_BLOCK),
+      sequences: 1,
+      flashAttention,
+      experimentalKvCacheKeyType: keyType,
+      experimentalKvCacheValueType: valueType,
+      threads: options.threads ?? Math.min(cpuMathCores, maxThreads || cpuMathCores),
+      failedCreationRemedy: false,
+    });
+  } catch (cause) {
+    if (cause instanceof InsufficientMemoryError) throw tooLarge("more than is free", cause);
+    throw new KVPolicyError({
+      code: "backend-failed",
+      message: `llama.cpp cannot create a context of ${capacity} cells: ${cause instanceof Error ? cause.message : String(cause)}.`,
+      details: { operation: "createContext", appended: 0 },
+      cause,
+    });
+  }
+}
+
+/** An option, or a combination of options, that cannot work. */
+export function refuse(option: string, value: unknown, message: string, cause?: unknown): KVPolicyError {
+  return new KVPolicyError({ code: "config", message, details: { option, value }, cause });
+}
+
+function mebibytes(bytes: number): number {
+  return Math.ceil(bytes / 2 ** 20);
+}
