@@ -50,20 +50,27 @@ export async function writeResults(benchmark: string, loaded: LoadedModel, figur
   const name = [benchmark, loaded.name.replace(/\.gguf$/, ""), ...flags.map((flag) => flag.slice(2))].join(
     "-",
   );
-  const results = {
-    command: `npx tsx --conditions @kvpolicy/source benchmarks/${[`${benchmark}.ts`, ...new Set(words)].join(" ")}`,
-    date: new Date().toISOString().slice(0, 10),
-    node: process.version,
-    nodeLlamaCpp: await getModuleVersion(),
+  await writeFigures(name, [`${benchmark}.ts`, ...new Set(words)], {
     device: loaded.device,
-    threads: THREADS,
-    processor: `${cpus().length} × ${cpus()[0]?.model.trim() ?? "unknown"}`,
     model: { name: loaded.name, sha256: loaded.sha256 },
     ...(loaded.disclosure !== null && { disclosure: loaded.disclosure }),
     figures,
+  });
+}
+
+/** The same for a script that takes no model: `words` are what follows the folder on its command line. */
+export async function writeFigures(name: string, words: readonly string[], results: object): Promise<void> {
+  const file = new URL(`results/${name}.json`, import.meta.url);
+  const content = {
+    command: `npx tsx --conditions @kvpolicy/source benchmarks/${words.join(" ")}`,
+    date: new Date().toISOString().slice(0, 10),
+    node: process.version,
+    nodeLlamaCpp: await getModuleVersion(),
+    threads: THREADS,
+    processor: `${cpus().length} × ${cpus()[0]?.model.trim() ?? "unknown"}`,
+    ...results,
   };
   await mkdir(new URL("results/", import.meta.url), { recursive: true });
-  const file = new URL(`results/${name}.json`, import.meta.url);
-  await writeFile(fileURLToPath(file), `${JSON.stringify(results, null, 2)}\n`);
-  console.log(JSON.stringify(figures, null, 2));
+  await writeFile(fileURLToPath(file), `${JSON.stringify(content, null, 2)}\n`);
+  console.log(JSON.stringify(results, null, 2));
 }
