@@ -176,7 +176,7 @@ export async function readLayer(context: LayerContext, index: number): Promise<L
       : normalisation;
   const { query, key, value } = await readProjections(context, prefix);
   // As in llama.cpp, 0 is none.
-  const clamp = architecture.reads.has("windows") ? settings.number("attention.clamp_kqv", 0) : 0;
+  const clamp = architecture.reads.has("clamp") ? settings.number("attention.clamp_kqv", 0) : 0;
   const valueScale = architecture.reads.has("value scale") ? settings.number("attention.value_scale", 0) : 0;
   return {
     attentionNormalisation: ownNormalisation,
