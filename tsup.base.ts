@@ -21,7 +21,8 @@ export function library({ entry }: LibraryOptions): ReturnType<typeof defineConf
     clean: true,
     splitting: true,
     treeshake: true,
-    // `node:fs` without its prefix is a package to other runtimes.
+    // Node's own modules stay what they are called: `fs` without its prefix is a package to other runtimes.
     removeNodeProtocol: false,
+    external: [/^node:/],
   });
 }
