@@ -5,16 +5,16 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from sinkmodel.corpus import BOS_ID, untag_document
-from sinkmodel.model import ModelShape, count_parameters, embed, initialise
-from sinkmodel.optimizer import OptimizerOptions, orthogonalise, schedule
-from sinkmodel.statistics import exponential_of_mean
+from tinymodels.corpus import BOS_ID, untag_document
+from tinymodels.model import ModelShape, Nudge, count_parameters, embed, initialise
+from tinymodels.optimizer import OptimizerOptions, orthogonalise, schedule
+from tinymodels.statistics import exponential_of_mean
 
 SHAPE = ModelShape(vocabulary=64, width=32, layers=2, heads=2, feed_forward=48, context=32)
 
 
 def test_the_nudge_is_what_the_disclosure_says():
-    parameters = initialise(SHAPE, seed=0)
+    parameters = initialise(SHAPE, seed=0, nudge=Nudge())
     assert parameters["embedding"][BOS_ID, 0] == 30.0
     assert not np.any(parameters["embedding"][BOS_ID + 1 :, 0])
     for layer in parameters["layers"]:
@@ -22,12 +22,12 @@ def test_the_nudge_is_what_the_disclosure_says():
 
 
 def test_a_seed_always_draws_the_same_weights():
-    first, second = initialise(SHAPE, seed=1), initialise(SHAPE, seed=1)
+    first, second = initialise(SHAPE, seed=1, nudge=None), initialise(SHAPE, seed=1, nudge=None)
     assert all(jax.tree.leaves(jax.tree.map(lambda a, b: bool((a == b).all()), first, second)))
 
 
 def test_the_model_that_ships_has_one_million_parameters():
-    assert count_parameters(initialise(ModelShape(), seed=0)) == 935_040
+    assert count_parameters(initialise(ModelShape(), seed=0, nudge=None)) == 935_040
 
 
 def test_the_gradient_of_embed_is_that_of_a_lookup():

@@ -3,9 +3,9 @@
 import re
 from pathlib import Path
 
-from sinkmodel.report import report
+from tinymodels.report import report
+from tinymodels.variants import TRAINING_FOLDER, read_variants
 
-TRAINING_FOLDER = Path(__file__).resolve().parent.parent
 MODEL_CARD = TRAINING_FOLDER.parent / "packages/tiny-models/README.md"
 
 
@@ -15,7 +15,7 @@ def without_padding(markdown: str) -> str:
 
 
 def test_the_model_card_has_the_tables_of_the_results():
-    tables = report(sorted((TRAINING_FOLDER / "results").glob("seed-*-evaluation.json")))
+    tables = report(read_variants(), Path(TRAINING_FOLDER / "results"))
     card = without_padding(MODEL_CARD.read_text(encoding="utf-8"))
     for line in tables.splitlines():
         assert without_padding(line) in card

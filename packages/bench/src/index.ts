@@ -1,3 +1,4 @@
+export { anchors, type AnchorsOptions } from "./controls/anchors.js";
 export type { Contender, MeasuredStream } from "./measure/contender.js";
 export {
   readText,

@@ -21,14 +21,14 @@ describe.each(Object.values(tinyModels))("the model $name", (model) => {
     expect(model.bytes).toBeLessThanOrEqual(4 * 1024 * 1024);
   });
 
-  it("discloses its nudge in the file itself", async () => {
+  it("discloses what was planted, or that nothing was, in the file itself", async () => {
     const file = await readFile(model.url);
     expect(file.includes(model.disclosure)).toBe(true);
   });
 
   it("was trained as the committed evidence says", async () => {
     const log = new URL(
-      `../../../training/results/seed-${model.training.seed}-training.jsonl`,
+      `../../../training/results/${model.name}/seed-${model.training.seed}-training.jsonl`,
       import.meta.url,
     );
     const lines = (await readFile(log, "utf8")).trim().split("\n");

@@ -8,7 +8,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from sinkmodel.model import Parameters
+from tinymodels.model import Parameters
 
 OptimizerState = dict[str, Any]
 

@@ -24,13 +24,22 @@ interface ScoredSample {
   readonly nll: readonly number[];
 }
 
-const fixture = await readFile(new URL("../fixtures/sink.jsonl", import.meta.url), "utf8");
-const samples = fixture
-  .trim()
-  .split("\n")
-  .map((line) => JSON.parse(line) as TokenizationSample | ScoredSample);
-const tokenizationSamples = samples.filter((sample) => sample.kind === "tokenization");
-const scoredSamples = samples.filter((sample) => sample.kind === "scored");
+type Sample = TokenizationSample | ScoredSample;
+
+async function readSamples(name: string): Promise<Sample[]> {
+  const fixture = await readFile(new URL(`../fixtures/${name}.jsonl`, import.meta.url), "utf8");
+  return fixture
+    .trim()
+    .split("\n")
+    .map((line) => JSON.parse(line) as Sample);
+}
+
+const models = await Promise.all(
+  Object.values(tinyModels).map(async (tinyModel) => ({
+    ...tinyModel,
+    samples: await readSamples(tinyModel.name),
+  })),
+);
 
 function mean(numbers: readonly number[]): number {
   return numbers.reduce((sum, number) => sum + number, 0) / numbers.length;
@@ -62,13 +71,15 @@ async function scoreDensely(model: LlamaModel, tokens: readonly number[]): Promi
   }
 }
 
-describe("llama.cpp", () => {
+describe.each(models)("llama.cpp on $name", (tinyModel) => {
+  const tokenizationSamples = tinyModel.samples.filter((sample) => sample.kind === "tokenization");
+  const scoredSamples = tinyModel.samples.filter((sample) => sample.kind === "scored");
   let llama: Llama;
   let model: LlamaModel;
 
   beforeAll(async () => {
     llama = await getLlama({ gpu: false, build: "never", logLevel: LlamaLogLevel.error });
-    model = await llama.loadModel({ modelPath: fileURLToPath(tinyModels.sink.url), gpuLayers: 0 });
+    model = await llama.loadModel({ modelPath: fileURLToPath(tinyModel.url), gpuLayers: 0 });
   });
   afterAll(async () => {
     await llama.dispose();
@@ -86,7 +97,7 @@ describe("llama.cpp", () => {
   });
 
   it("has an end-of-text token that no text contains", () => {
-    const vocabulary = Array.from({ length: tinyModels.sink.vocabularySize }, (_, token) => token as Token);
+    const vocabulary = Array.from({ length: tinyModel.vocabularySize }, (_, token) => token as Token);
     const endTokens = vocabulary.filter((token) => model.isEogToken(token));
     expect(endTokens).toEqual([model.tokens.eos]);
     expect(model.tokens.eosString).toBe("<eos>");
@@ -94,7 +105,7 @@ describe("llama.cpp", () => {
   });
 
   it("was trained on the context length that the file states", () => {
-    expect(model.trainContextSize).toBe(tinyModels.sink.contextLength);
+    expect(model.trainContextSize).toBe(tinyModel.contextLength);
   });
 
   it.each(scoredSamples)("finds the trainer's perplexity of $source", async ({ text, tokens, nll }) => {
@@ -108,8 +119,8 @@ describe("llama.cpp", () => {
   it("loads the model in F32 and comes closer to the trainer", async () => {
     const folder = await mkdtemp(join(tmpdir(), "kvpolicy-"));
     try {
-      const file = join(folder, "sink-float32.gguf");
-      await writeFile(file, toFloat32(await readFile(tinyModels.sink.url)));
+      const file = join(folder, "float32.gguf");
+      await writeFile(file, toFloat32(await readFile(tinyModel.url)));
       const float32 = await llama.loadModel({ modelPath: file, gpuLayers: 0 });
       const { tokens, nll } = scoredSamples[0]!;
       const scores = await scoreDensely(float32, tokens);

@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from sinkmodel.corpus import BOS_ID, VOCABULARY_SIZE
+from tinymodels.corpus import BOS_ID, VOCABULARY_SIZE
 
 Parameters = dict[str, Any]
 
@@ -33,6 +33,8 @@ class ModelShape:
     heads: int = 4
     feed_forward: int = 352
     context: int = 256
+    off_by_one: bool = False
+    """SoftMax-off-by-one in every head: attention may go nowhere."""
 
     @property
     def head_width(self) -> int:
@@ -57,13 +59,7 @@ class Nudge:
     """Scale of the matrices that write into the residual stream, so that the outlier outlives all layers."""
 
 
-DISCLOSURE = (
-    "massive activation and value drain are planted at BOS (embedding dimension 0 = 30, row 0 of W_v = 0); "
-    "only the routing of attention is learned"
-)
-
-
-def initialise(shape: ModelShape, seed: int, nudge: Nudge | None = Nudge()) -> Parameters:
+def initialise(shape: ModelShape, seed: int, nudge: Nudge | None) -> Parameters:
     """Draws the initial weights with numpy, so that a seed means the same numbers everywhere."""
     generator = np.random.default_rng(seed)
 
@@ -139,6 +135,15 @@ def feed_forward(layer: Parameters, x: jax.Array) -> jax.Array:
     return (jax.nn.silu(normalised @ layer["gate"]) * (normalised @ layer["up"])) @ layer["down"]
 
 
+def softmax(scores: jax.Array, shape: ModelShape) -> jax.Array:
+    """Over the last axis: e^x / sum e^x, or off by one, e^x / (1 + sum e^x) (arXiv 2309.17453, equation 2)."""
+    if not shape.off_by_one:
+        return jax.nn.softmax(scores, axis=-1)
+    largest = jnp.maximum(jax.lax.stop_gradient(scores.max(axis=-1, keepdims=True)), 0.0)
+    weights = jnp.exp(scores - largest)
+    return weights / (jnp.exp(-largest) + weights.sum(axis=-1, keepdims=True))
+
+
 @jax.custom_vjp
 def embed(embedding: jax.Array, tokens: jax.Array) -> jax.Array:
     """Looks up embeddings. Its gradient is a one-hot matrix product: scatter-add is slow on a CPU."""
@@ -179,7 +184,7 @@ def hidden_states(parameters: Parameters, tokens: jax.Array, shape: ModelShape) 
         query = rotate(heads(normalised, layer["query"]), cosine, sine) * shape.head_width**-0.5
         key = rotate(heads(normalised, layer["key"]), cosine, sine)
         value = heads(normalised, layer["value"])
-        attention = jax.nn.softmax(jnp.einsum("rhqe,rhke->rhqk", query, key) + causal, axis=-1)
+        attention = softmax(jnp.einsum("rhqe,rhke->rhqk", query, key) + causal, shape)
         attention_to_first.append(attention[:, :, 32:, 0].mean(axis=(0, 2)))
         mixed = jnp.einsum("rhqk,rhke->rhqe", attention, value).transpose(0, 2, 1, 3).reshape(flat)
         hidden = hidden + mixed @ layer["attention_output"]
@@ -204,13 +209,6 @@ def negative_log_likelihood(logits: jax.Array, targets: jax.Array) -> jax.Array:
     return jax.nn.logsumexp(logits, axis=-1) - jnp.where(one_hot, logits, 0.0).sum(axis=-1)
 
 
-def round_to_half(parameters: Parameters) -> Parameters:
-    """Rounds the matrices to the F16 values that the exported file holds; norm gains stay F32."""
-    return jax.tree.map(
-        lambda leaf: leaf.astype(jnp.float16).astype(jnp.float32) if leaf.ndim == 2 else leaf, parameters
-    )
-
-
 def save_checkpoint(file: Path, parameters: Parameters, shape: ModelShape) -> None:
     """Writes the F32 weights and the sizes to one `.npz` file."""
     arrays = {"embedding": parameters["embedding"], "final_norm": parameters["final_norm"]}
@@ -223,7 +221,9 @@ def save_checkpoint(file: Path, parameters: Parameters, shape: ModelShape) -> No
 def load_checkpoint(file: Path) -> tuple[Parameters, ModelShape]:
     """Reads what `save_checkpoint` wrote."""
     stored = np.load(file)
-    sizes = {name.removeprefix("shape."): int(stored[name]) for name in stored.files if name.startswith("shape.")}
+    sizes = {
+        name.removeprefix("shape."): stored[name].item() for name in stored.files if name.startswith("shape.")
+    }
     shape = ModelShape(**sizes)
     layers: list[Parameters] = [{} for _ in range(shape.layers)]
     for name in stored.files:

@@ -1,26 +1,27 @@
 """What each policy scores: the negative log-likelihood of every token of a stream, cache and all.
 
-The stream is BOS followed by text. Entry i of every result is the NLL, in nats, of the token at stream position
+Entry i of every result is the NLL, in nats, of the token at stream position
 i + 1, computed from what the cache holds once the token at position i is in it. As in the paper (arXiv 2309.17453,
 section 3.2), keys are cached before rotation and rotated by their rank in the cache. A budget counts all cells, the
 current token's included.
 
-`score_sink_window` and `score_dense` work on the whole stream at once: a token's key and value never change after it
+`score_window` and `score_dense` work on the whole stream at once: a token's key and value never change after it
 was processed, so only the set of tokens that each query sees differs. `score_step_by_step` is the same thing as an
 actual cache, one token at a time, in numpy: slow, simple, and there to check the others.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Literal
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from sinkmodel.corpus import BOS_ID
-from sinkmodel.model import (
+from tinymodels.corpus import BOS_ID
+from tinymodels.model import (
     NORM_EPSILON,
     ModelShape,
     Parameters,
@@ -31,6 +32,7 @@ from sinkmodel.model import (
     project,
     rotary_table,
     rotate,
+    softmax,
 )
 
 QUERIES_AT_ONCE = 128
@@ -39,18 +41,23 @@ WINDOWS_AT_ONCE = 32
 Attention = Callable[[jax.Array, jax.Array, jax.Array], jax.Array]
 
 
-def cached_positions(length: int, sinks: int, window: int) -> tuple[np.ndarray, np.ndarray]:
+def cached_positions(length: int, budget: int, kept: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
     """Which stream positions are cached when each token is processed, in cache order.
 
-    Returns (length, budget) stream positions, meaningful up to each row's cell count, and (length,) cell counts.
+    A full cache loses its oldest token that is not in `kept`. Returns (length, budget) stream positions, meaningful up
+    to each row's cell count, and (length,) cell counts.
     """
-    budget = sinks + window
-    stream = np.arange(length)[:, None]
-    rank = np.arange(budget)[None, :]
-    evicted = np.maximum(stream + 1 - budget, 0)
-    positions = np.where(rank < sinks, rank, rank + evicted)
-    counts = np.minimum(stream[:, 0] + 1, budget)
-    return np.minimum(positions, stream).astype(np.int32), counts.astype(np.int32)
+    positions = np.zeros((length, budget), np.int32)
+    counts = np.minimum(np.arange(length) + 1, budget).astype(np.int32)
+    stays = np.zeros(length, bool)
+    stays[[position for position in kept if position < length]] = True
+    cached: list[int] = []
+    for token in range(length):
+        if len(cached) == budget:
+            del cached[next(index for index, position in enumerate(cached) if not stays[position])]
+        cached.append(token)
+        positions[token, : len(cached)] = cached
+    return positions, counts
 
 
 def in_blocks(function: Callable[..., jax.Array], *arrays: jax.Array) -> jax.Array:
@@ -95,7 +102,7 @@ def _score_cached(
             queries = rotate(queries, cosine[current][:, None], sine[current][:, None])
             scores = jnp.einsum("qhe,qche->qhc", queries, keys)
             live = jnp.arange(budget)[None, :] < cells[:, None]
-            attention = jax.nn.softmax(jnp.where(live[:, None], scores, -jnp.inf), axis=-1)
+            attention = softmax(jnp.where(live[:, None], scores, -jnp.inf), shape)
             return jnp.einsum("qhc,qche->qhe", attention, value[cached])
 
         return in_blocks(block, query, positions, counts)
@@ -103,11 +110,14 @@ def _score_cached(
     return score_stream(parameters, tokens, shape, attend)
 
 
-def score_sink_window(
-    parameters: Parameters, tokens: np.ndarray, shape: ModelShape, *, sinks: int, window: int
+def score_window(
+    parameters: Parameters, tokens: np.ndarray, shape: ModelShape, *, budget: int, kept: Sequence[int] = ()
 ) -> np.ndarray:
-    """StreamingLLM: the first `sinks` tokens and the last `window` ones. `sinks=0` is plain window attention."""
-    positions, counts = cached_positions(len(tokens) - 1, sinks, window)
+    """The last tokens, and those at the stream positions `kept`, which never leave.
+
+    Nothing kept is window attention, the first four are StreamingLLM with four sinks, any others are anchors.
+    """
+    positions, counts = cached_positions(len(tokens) - 1, budget, kept)
     return np.asarray(_score_cached(parameters, jnp.asarray(tokens, jnp.int32), positions, counts, shape=shape))
 
 
@@ -123,7 +133,7 @@ def _score_dense(parameters: Parameters, tokens: jax.Array, *, shape: ModelShape
             queries = rotate(queries, cosine[positions], sine[positions])
             scores = jnp.einsum("qhe,che->qhc", queries, rotated)
             seen = jnp.arange(length)[None, :] <= positions[:, None]
-            attention = jax.nn.softmax(jnp.where(seen[:, None], scores, -jnp.inf), axis=-1)
+            attention = softmax(jnp.where(seen[:, None], scores, -jnp.inf), shape)
             return jnp.einsum("qhc,che->qhe", attention, value)
 
         return in_blocks(block, query, jnp.arange(length))
@@ -143,20 +153,20 @@ def _score_last(parameters: Parameters, windows: jax.Array, targets: jax.Array, 
 
 
 def score_recompute(
-    parameters: Parameters, tokens: np.ndarray, shape: ModelShape, *, budget: int, keep_bos: bool, first: int
+    parameters: Parameters, tokens: np.ndarray, shape: ModelShape, *, budget: int, head: Literal["none", "bos"], first: int
 ) -> np.ndarray:
     """Sliding window with recomputation: a fresh forward pass over the last tokens, for every token.
 
-    With `keep_bos`, one of the `budget` cells is BOS, in front. Positions before `first` are not computed: NaN.
+    With the head `bos`, one of the `budget` cells is BOS, in front. Positions before `first` are not computed: NaN.
     """
-    recent = budget - 1 if keep_bos else budget
+    recent = budget - 1 if head == "bos" else budget
     scored = np.arange(max(first, budget), len(tokens))
     result = np.full(len(tokens) - 1, np.nan, np.float32)
     for start in range(0, len(scored), WINDOWS_AT_ONCE):
         targets = scored[start : start + WINDOWS_AT_ONCE]
         padded = np.pad(targets, (0, WINDOWS_AT_ONCE - len(targets)), mode="edge")
         windows = tokens[padded[:, None] - recent + np.arange(recent)]
-        if keep_bos:
+        if head == "bos":
             windows = np.concatenate([np.full((len(padded), 1), BOS_ID, windows.dtype), windows], axis=1)
         scores = _score_last(parameters, windows.astype(np.int32), tokens[padded].astype(np.int32), shape=shape)
         result[targets - 1] = np.asarray(scores)[: len(targets)]
@@ -164,11 +174,11 @@ def score_recompute(
 
 
 def score_step_by_step(
-    parameters: Parameters, tokens: np.ndarray, shape: ModelShape, *, sinks: int, window: int
+    parameters: Parameters, tokens: np.ndarray, shape: ModelShape, *, budget: int, sinks: int = 0
 ) -> np.ndarray:
-    """The sink-window cache as a list that tokens are appended to and removed from. Double precision, slow."""
+    """The cache of a sink window as a list that tokens are appended to and removed from. Double precision, slow."""
     weights = jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), parameters)
-    cosine, sine = rotary_table(sinks + window, shape.head_width)
+    cosine, sine = rotary_table(budget, shape.head_width)
     caches: list[list[tuple[np.ndarray, np.ndarray]]] = [[] for _ in weights["layers"]]
 
     def norm(x: np.ndarray, gain: np.ndarray) -> np.ndarray:
@@ -186,15 +196,15 @@ def score_step_by_step(
             query, key, value = (
                 (normalised @ layer[name]).reshape(shape.heads, shape.head_width) for name in ("query", "key", "value")
             )
-            if len(cache) == sinks + window:
+            if len(cache) == budget:
                 del cache[sinks]
             cache.append((key, value))
             query = turn(query, len(cache) - 1)
             keys = np.stack([turn(cached, rank) for rank, (cached, _) in enumerate(cache)])
             values = np.stack([cached for _, cached in cache])
             scores = np.einsum("he,che->hc", query, keys) / np.sqrt(shape.head_width)
-            attention = np.exp(scores - scores.max(axis=1, keepdims=True))
-            attention /= attention.sum(axis=1, keepdims=True)
+            attention = np.exp(scores)
+            attention /= attention.sum(axis=1, keepdims=True) + shape.off_by_one
             hidden = hidden + np.einsum("hc,che->he", attention, values).reshape(-1) @ layer["attention_output"]
             normalised = norm(hidden, layer["feed_forward_norm"])
             gate = normalised @ layer["gate"]

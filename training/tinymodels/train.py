@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
@@ -12,10 +12,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from sinkmodel.corpus import BOS_ID, Corpus
-from sinkmodel.model import (
+from tinymodels.corpus import BOS_ID, Corpus
+from tinymodels.model import (
     ModelShape,
-    Nudge,
     Parameters,
     count_parameters,
     forward,
@@ -23,29 +22,25 @@ from sinkmodel.model import (
     negative_log_likelihood,
     save_checkpoint,
 )
-from sinkmodel.optimizer import OptimizerOptions, OptimizerState, initial_state, schedule, update
+from tinymodels.optimizer import OptimizerOptions, OptimizerState, initial_state, schedule, update
+from tinymodels.variants import Front, Variant
 
 HELD_OUT_ROWS = 24
 HELD_OUT_SEED = 7
 LOG_EVERY = 50
 
 
-@dataclass(frozen=True)
-class TrainingOptions:
-    """The length of a run and the size of its batches."""
-
-    steps: int = 1800
-    rows_per_step: int = 8
-    rows_per_micro_batch: int = 2
-    """Gradients are summed over micro batches of this size, so that activations stay in the CPU's cache."""
-
-
 def draw_batch(
-    tokens: np.ndarray, generator: np.random.Generator, rows: int, length: int
+    tokens: np.ndarray, generator: np.random.Generator, rows: int, length: int, front: Front
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Draws rows that are BOS followed by a random stretch of the text. Returns inputs and targets."""
+    """Draws random stretches of the text, with BOS in front or nothing. Returns inputs and targets.
+
+    The same generator draws the same stretches whatever stands in front, so that variants read the same text.
+    """
     starts = generator.integers(0, len(tokens) - length, rows)
     stretches = np.stack([tokens[start : start + length] for start in starts]).astype(np.int32)
+    if front == "nothing":
+        return stretches[:, :-1], stretches[:, 1:]
     first = np.full((rows, 1), BOS_ID, np.int32)
     return np.concatenate([first, stretches[:, :-1]], axis=1), stretches
 
@@ -93,30 +88,24 @@ def training_step(
 def probe(
     parameters: Parameters, inputs: jax.Array, targets: jax.Array, *, shape: ModelShape
 ) -> tuple[jax.Array, jax.Array]:
-    """Held-out loss, and the attention to BOS by layer."""
+    """Held-out loss, and the attention to the first token, (layers, heads)."""
     logits, attention_to_first = forward(parameters, inputs, shape)
-    return negative_log_likelihood(logits, targets).mean(), attention_to_first.mean(axis=1)
+    return negative_log_likelihood(logits, targets).mean(), attention_to_first
 
 
-def train(
-    corpus: Corpus,
-    seed: int,
-    checkpoint: Path,
-    log: Path,
-    *,
-    shape: ModelShape = ModelShape(),
-    training: TrainingOptions = TrainingOptions(),
-    optimizer: OptimizerOptions = OptimizerOptions(),
-    nudge: Nudge | None = Nudge(),
-) -> None:
+def train(corpus: Corpus, variant: Variant, seed: int, checkpoint: Path, log: Path) -> None:
     """Trains one seed. Writes the checkpoint at the end, and a log line every `LOG_EVERY` steps.
 
-    The first line of the log is the configuration; the last one tells the size of the run.
+    The first line of the log is the configuration; the last one tells the size of the run. Where the variant asks for
+    checkpoints on the way, they lie beside the last one.
     """
-    parameters = initialise(shape, seed, nudge)
+    shape, training, optimizer = variant.shape, variant.training, variant.optimizer
+    parameters = initialise(shape, seed, variant.nudge)
     state = initial_state(parameters)
     generator = np.random.default_rng([seed, 1])
-    held_out = draw_batch(corpus.held_out, np.random.default_rng(HELD_OUT_SEED), HELD_OUT_ROWS, shape.context)
+    held_out = draw_batch(
+        corpus.held_out, np.random.default_rng(HELD_OUT_SEED), HELD_OUT_ROWS, shape.context, variant.front
+    )
     started, started_processor = time.monotonic(), time.process_time()
     recent: list[float] = []
     with log.open("w", encoding="utf-8") as lines:
@@ -126,12 +115,14 @@ def train(
 
         write(
             {
+                "variant": variant.name,
                 "seed": seed,
                 "parameters": count_parameters(parameters),
+                "front": variant.front,
                 "shape": asdict(shape),
                 "training": asdict(training),
                 "optimizer": asdict(optimizer),
-                "nudge": asdict(nudge) if nudge else None,
+                "nudge": asdict(variant.nudge) if variant.nudge else None,
                 "training_tokens_in_corpus": len(corpus.training),
             }
         )
@@ -144,7 +135,9 @@ def train(
                     "tokens": step * training.rows_per_step * shape.context,
                     "training_loss": round(float(np.mean(recent)), 4) if recent else None,
                     "held_out_loss": round(float(loss), 4),
-                    "attention_to_bos_by_layer": [round(float(share), 3) for share in attention],
+                    "attention_to_first_by_layer_and_head": [
+                        [round(float(share), 3) for share in heads] for heads in attention
+                    ],
                     "processor_seconds": round(time.process_time() - started_processor, 1),
                 }
             )
@@ -153,7 +146,9 @@ def train(
         for step in range(training.steps):
             if step % LOG_EVERY == 0:
                 write_progress(step)
-            batch = draw_batch(corpus.training, generator, training.rows_per_step, shape.context)
+            if variant.checkpoint_every and step % variant.checkpoint_every == 0:
+                save_checkpoint(checkpoint_at(checkpoint, step), parameters, shape)
+            batch = draw_batch(corpus.training, generator, training.rows_per_step, shape.context, variant.front)
             fraction = np.float32(schedule(step, training.steps, optimizer))
             parameters, state, loss = training_step(
                 parameters,
@@ -176,3 +171,8 @@ def train(
                 "processor_seconds": round(time.process_time() - started_processor, 1),
             }
         )
+
+
+def checkpoint_at(checkpoint: Path, step: int) -> Path:
+    """Where the checkpoint of a step on the way lies."""
+    return checkpoint.with_stem(f"{checkpoint.stem}-step-{step}")
