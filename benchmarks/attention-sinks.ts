@@ -4,17 +4,15 @@
  */
 import { loadModel, ReferenceBackend } from "@kvpolicy/reference-backend";
 
-import { argument, loadNamedModel, readTokens, round, writeResults } from "./shared.js";
+import { loadNamedModel, readTokens, round, writeResults } from "./shared.js";
 
 const STRETCHES = 4;
 const LENGTH = 256;
 /** The first tokens of a stretch have few cells to choose from, and give the first a large share whatever they do. */
 const FROM = 64;
 
-const path = argument(2) ?? process.env["KVPOLICY_MODEL"];
-if (path === undefined) throw new Error("name a GGUF file, as the first argument or in KVPOLICY_MODEL");
-await using loaded = await loadNamedModel(path);
-const model = await loadModel(path);
+await using loaded = await loadNamedModel();
+const model = await loadModel(loaded.path);
 const text = await readTokens(loaded.model, STRETCHES * LENGTH);
 
 const { heads } = model.shape;

@@ -2,17 +2,20 @@ import { mkdir, writeFile } from "node:fs/promises";
 import { cpus } from "node:os";
 import { fileURLToPath } from "node:url";
 
+import { tinyModels } from "@kvpolicy/tiny-models";
 import { getModuleVersion, type LlamaModel } from "node-llama-cpp";
 
-import { loadModel, type LoadedModel } from "../packages/cli/src/load-model.js";
+import { loadModel, TINY, type LoadedModel } from "../packages/cli/src/load-model.js";
 import { loadText } from "../packages/cli/src/load-text.js";
 
 /** Threads of every context here: one is the steadiest on a machine that is shared, and the ratios are what counts. */
 export const THREADS = 1;
 
 /** The model that the first argument or `KVPOLICY_MODEL` names, else the one in the box. */
-export function loadNamedModel(path = argument(2) ?? process.env["KVPOLICY_MODEL"]): Promise<LoadedModel> {
-  return loadModel(path, {
+export function loadNamedModel(
+  name = argument(2) ?? process.env["KVPOLICY_MODEL"] ?? "tiny:sink",
+): Promise<LoadedModel> {
+  return loadModel(name, {
     quiet: true,
     signal: new AbortController().signal,
   });
@@ -44,9 +47,10 @@ export function round(value: number): number {
 
 /** Prints figures and writes them to `benchmarks/results/`, with what is needed to run them again. */
 export async function writeResults(benchmark: string, loaded: LoadedModel, figures: object): Promise<void> {
-  const isInTheBox = loaded.name === "sink.gguf";
+  const tiny = Object.values(tinyModels).find(({ sha256 }) => sha256 === loaded.sha256);
+  const named = tiny ? `${TINY}${tiny.name}` : `path/to/${loaded.name}`;
   const flags = process.argv.slice(2).filter((word) => word.startsWith("--"));
-  const words = [...(isInTheBox ? [] : [`path/to/${loaded.name}`]), ...process.argv.slice(3), ...flags];
+  const words = [...(tiny === tinyModels.sink ? [] : [named]), ...process.argv.slice(3), ...flags];
   const name = [benchmark, loaded.name.replace(/\.gguf$/, ""), ...flags.map((flag) => flag.slice(2))].join(
     "-",
   );

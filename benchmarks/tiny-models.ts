@@ -1,6 +1,6 @@
 /**
  * Every policy on a tiny model, by three programs that share no code: our stack on llama.cpp, our stack on the reference
- * backend, and the evaluator of the trainer, whose figures are committed. The argument is the name of a model.
+ * backend, and the evaluator of the trainer, whose figures are committed. The argument is the name of a model, `tiny:plain` say.
  */
 import { anchors, movingBlockBootstrap } from "@kvpolicy/bench";
 import { createStream, type KVCacheBackend, type KVCachePolicy } from "@kvpolicy/core";
@@ -12,8 +12,8 @@ import { sinkWindow } from "@kvpolicy/sink-window";
 import { tinyModels } from "@kvpolicy/tiny-models";
 import { window } from "@kvpolicy/window";
 import { readFile } from "node:fs/promises";
-import { fileURLToPath } from "node:url";
 
+import { TINY } from "../packages/cli/src/load-model.js";
 import { argument, loadNamedModel, round, writeResults } from "./shared.js";
 
 const TEXT = "held_out";
@@ -38,7 +38,7 @@ interface Evaluation {
   readonly perplexity_of_few: Readonly<Record<string, number>>;
 }
 
-const name = argument(2) ?? "sink";
+const name = argument(2)?.replace(TINY, "") ?? "sink";
 const tinyModel = Object.values(tinyModels).find((one) => one.name === name);
 if (!tinyModel) throw new Error(`there is no model ${name}`);
 const trainer = await readJson<{
@@ -50,9 +50,8 @@ const text = Uint32Array.from(streams[TEXT]!);
 /** The trainer's stream has as many tokens as the text, BOS included. */
 const tokens = text.subarray(0, text.length - 1);
 
-const path = fileURLToPath(tinyModel.url);
-await using loaded = await loadNamedModel(path);
-const reference = await loadModel(path);
+await using loaded = await loadNamedModel(TINY + name);
+const reference = await loadModel(loaded.path);
 
 /** How far apart two backends are, and what one of them measures. */
 type Open = (capacity: number) => Promise<KVCacheBackend>;
@@ -94,7 +93,9 @@ for (const [row, policy] of Object.entries(policies)) {
     policy: row,
     tokens: nlls.length,
     perplexity: roundAll(llama),
-    timesThis: Object.fromEntries(Object.entries(others).map(([who, ratio]) => [who, Number(ratio.toFixed(6))])),
+    timesThis: Object.fromEntries(
+      Object.entries(others).map(([who, ratio]) => [who, Number(ratio.toFixed(6))]),
+    ),
     referenceTokens: referenceNlls.length,
   });
   console.error(JSON.stringify(figures.at(-1)));
@@ -104,7 +105,8 @@ await writeResults("tiny-models", loaded, {
   budget: BUDGET,
   stride,
   from: FROM,
-  perplexity: "of llama.cpp, with a 95 % interval of a moving-block bootstrap; the other programs as multiples of it",
+  perplexity:
+    "of llama.cpp, with a 95 % interval of a moving-block bootstrap; the other programs as multiples of it",
   largestDifference: round(largestDifference),
   figures,
 });

@@ -17,6 +17,8 @@ export interface LoadedModel extends AsyncDisposable {
   readonly model: LlamaModel;
   /** Its name; no path. */
   readonly name: string;
+  /** Where the file is. */
+  readonly path: string;
   /** SHA-256 of the file. */
   readonly sha256: string;
   /** Size of the file. */
@@ -27,32 +29,33 @@ export interface LoadedModel extends AsyncDisposable {
   readonly disclosure: string | null;
 }
 
+/** What the names of the models in the box begin with on the command line. */
+export const TINY = "tiny:";
+
 /**
  * Loads the model. `quiet` shows no download bar.
  *
- * Source: a path, `hf:USER/REPO/FILE`, or undefined for the tiny model.
+ * Source: a path, `hf:USER/REPO/FILE`, or `tiny:NAME` for one of `@kvpolicy/tiny-models`.
  *
- * @throws {KVPolicyError} `config` for a file that is missing, truncated or no GGUF, and for a model that cannot be fetched or that
- * llama.cpp does not load.
+ * @throws {KVPolicyError} `config` for a file that is missing, truncated or no GGUF, a name that no tiny model has, and for a model
+ * that cannot be fetched or that llama.cpp does not load.
  */
 export async function loadModel(
-  source: string | undefined,
+  source: string,
   { quiet, signal }: { readonly quiet: boolean; readonly signal: AbortSignal },
 ): Promise<LoadedModel> {
   const path = await findModel(source, quiet, signal);
   await checkModelFile(path);
   const [sha256, { size: bytes }] = await Promise.all([hashFile(path), stat(path)]);
-  const tiny =
-    source === undefined
-      ? tinyModels.sink
-      : Object.values(tinyModels).find((model) => model.sha256 === sha256);
+  const tiny = Object.values(tinyModels).find((model) => model.sha256 === sha256);
   // What llama.cpp logs while it loads goes to standard output, whatever logger is set.
   const llama = await getLlama({ build: "never", progressLogs: false, logLevel: LlamaLogLevel.disabled });
   try {
     const model = await llama.loadModel({ modelPath: path, loadSignal: signal });
     return {
       model,
-      name: source?.startsWith("hf:") ? source : basename(path),
+      name: source.startsWith("hf:") ? source : basename(path),
+      path,
       sha256,
       bytes,
       device: llama.gpu === false ? "cpu" : llama.gpu,
@@ -68,8 +71,8 @@ export async function loadModel(
   }
 }
 
-async function findModel(source: string | undefined, quiet: boolean, signal: AbortSignal): Promise<string> {
-  if (source === undefined) return fileURLToPath(tinyModels.sink.url);
+async function findModel(source: string, quiet: boolean, signal: AbortSignal): Promise<string> {
+  if (source.startsWith(TINY)) return findTinyModel(source);
   if (!source.startsWith("hf:")) return source;
   try {
     return await resolveModelFile(source, { cli: !quiet, signal });
@@ -78,6 +81,14 @@ async function findModel(source: string | undefined, quiet: boolean, signal: Abo
     const reason = cause instanceof Error ? cause.message : String(cause);
     throw badOption("model", source, `The model ${source} cannot be fetched: ${reason}.`, cause);
   }
+}
+
+function findTinyModel(source: string): string {
+  const models = Object.values(tinyModels);
+  const found = models.find(({ name }) => source === TINY + name);
+  if (found) return fileURLToPath(found.url);
+  const names = models.map(({ name }) => TINY + name).join(", ");
+  throw badOption("model", source, `There is no model ${source}; these come along: ${names}.`);
 }
 
 async function hashFile(path: string): Promise<string> {

@@ -27,7 +27,7 @@ export function createProgram(argv: readonly string[], onExit: (code: number) =>
     .option("--text <file>", "text to read; - for standard input (default: Moby Dick)")
     .option(
       "--model <model>",
-      "path of a GGUF file, or hf:USER/REPO/FILE (default: $KVPOLICY_MODEL, else a tiny model)",
+      `path of a GGUF file, hf:USER/REPO/FILE, or tiny:NAME (default: $KVPOLICY_MODEL, else ${DEFAULTS.model})`,
     )
     .option(
       "--policy <spec>",
@@ -36,11 +36,11 @@ export function createProgram(argv: readonly string[], onExit: (code: number) =>
     )
     .option(
       "--budget <cells>",
-      `cells that each policy may use (default: ${DEFAULTS.tiny.budget} for the tiny model, else ${DEFAULTS.other.budget})`,
+      `cells that each policy may use (default: ${DEFAULTS.tiny.budget} for a tiny model, else ${DEFAULTS.other.budget})`,
     )
     .option(
       "--stride <cells>",
-      `cells freed by one eviction, or half, unless the policy says (default: ${DEFAULTS.tiny.stride} for the tiny model, else ${DEFAULTS.other.stride})`,
+      `cells freed by one eviction, or half, unless the policy says (default: ${DEFAULTS.tiny.stride} for a tiny model, else ${DEFAULTS.other.stride})`,
     )
     .option(
       "--tokens <count>",
@@ -49,7 +49,7 @@ export function createProgram(argv: readonly string[], onExit: (code: number) =>
     .option("--out <directory>", "where results.json and report.html go", DEFAULTS.out)
     .option("--keys <type>", "type of the cached keys, F16 or F32", DEFAULTS.cacheType)
     .option("--values <type>", "type of the cached values, F16 or F32", DEFAULTS.cacheType)
-    .option("--threads <count>", "threads of the engine (default: 1 for the tiny model, else one a core)")
+    .option("--threads <count>", "threads of the engine (default: 1 for a tiny model, else one a core)")
     .option("--seed <number>", "seed of the intervals", String(DEFAULTS.seed))
     .option("--json", "print results.json to standard output, and nothing else")
     .action(async (raw: unknown) => {

@@ -27,7 +27,12 @@ describe("parseStreamOptions", () => {
     expect(parseStreamOptions({ ...RAW, model: "b.gguf" }, { KVPOLICY_MODEL: "a.gguf" }).model).toBe(
       "b.gguf",
     );
-    expect(parseStreamOptions(RAW, { KVPOLICY_MODEL: "" }).model).toBeUndefined();
+    expect(parseStreamOptions(RAW, { KVPOLICY_MODEL: "" }).model).toBe("tiny:sink");
+    expect(parseStreamOptions({ ...RAW, model: "tiny:plain" }, {})).toMatchObject({
+      model: "tiny:plain",
+      budget: DEFAULTS.tiny.budget,
+      threads: DEFAULTS.tiny.threads,
+    });
     expect(parseStreamOptions({ ...RAW, text: "-" }, {}).tokens).toBeUndefined();
   });
 

@@ -1,5 +1,6 @@
 import { z } from "zod";
 
+import { TINY } from "./load-model.js";
 import { parsePolicySpec, type PolicySpec } from "./policy-spec.js";
 import { badOption } from "./report-error.js";
 
@@ -9,6 +10,7 @@ import { badOption } from "./report-error.js";
  * tokens is the fewest that give the tiny model an interval.
  */
 export const DEFAULTS = {
+  model: `${TINY}sink`,
   policies: ["dense", "window", "recompute", "sink-window"],
   tiny: { budget: 128, stride: 2, threads: 1 },
   other: { budget: 256, stride: 16, threads: undefined },
@@ -22,8 +24,8 @@ export const DEFAULTS = {
 export interface StreamCommandOptions {
   /** File to read, `-` for standard input; undefined for the built-in text. */
   readonly text: string | undefined;
-  /** Path or `hf:` name; undefined for the tiny model. */
-  readonly model: string | undefined;
+  /** Path, `hf:` name, or `tiny:` name. */
+  readonly model: string;
   /** The policies, in the order given. */
   readonly policies: readonly PolicySpec[];
   /** Cells that each policy may use. */
@@ -57,7 +59,7 @@ const cacheType = z.enum(["F16", "F32"], { error: "must be F16 or F32" });
 /** What commander hands over: text, lists of text and switches. */
 const rawSchema = z.object({
   text: z.string().min(1, { error: "must name a file, or be - for standard input" }).optional(),
-  model: z.string().min(1, { error: "must be a path or hf:USER/REPO/FILE" }).optional(),
+  model: z.string().min(1, { error: "must be a path, hf:USER/REPO/FILE or tiny:NAME" }).optional(),
   policy: z.array(z.string()).optional(),
   budget: wholeNumber(1).optional(),
   stride: z.union([z.literal("half"), wholeNumber(1, "half or ")]).optional(),
@@ -82,8 +84,8 @@ export function parseStreamOptions(raw: unknown, environment: NodeJS.ProcessEnv)
   if (!parsed.success) throw firstProblem(raw, parsed.error);
   const { policy: specs, stride, budget, text, tokens, ...rest } = parsed.data;
   const fromEnvironment = environment["KVPOLICY_MODEL"];
-  const model = rest.model ?? (fromEnvironment === "" ? undefined : fromEnvironment);
-  const defaults = model === undefined ? DEFAULTS.tiny : DEFAULTS.other;
+  const model = rest.model ?? (fromEnvironment === "" ? undefined : fromEnvironment) ?? DEFAULTS.model;
+  const defaults = model.startsWith(TINY) ? DEFAULTS.tiny : DEFAULTS.other;
   const cells = budget ?? defaults.budget;
   const policies = (specs ?? DEFAULTS.policies).map((spec) =>
     parsePolicySpec(spec, stride ?? defaults.stride),

@@ -40,7 +40,9 @@ test.each([
   [{ positions: [-1] }, /positions/],
   [{ positions: [], stride: 0 }, /stride/],
 ])("refuses %o", (options, message) => {
-  expect(() => anchors(options)).toThrow(expect.objectContaining({ code: "config", message: expect.stringMatching(message) as string }));
+  expect(() => anchors(options)).toThrow(
+    expect.objectContaining({ code: "config", message: expect.stringMatching(message) as string }),
+  );
 });
 
 test("refuses a budget without room", () => {
