@@ -156,11 +156,27 @@ test("a range behind the last cell is refused in words", () => {
 test("an empty cache has nothing to remove, and says so", () => {
   checkEviction([], 0);
   expect(() => {
-    checkEviction([{ start: 0, end: 1 }], 0);
-  }).toThrow("The cache is empty: nothing can be evicted.");
+    checkEviction(
+      [
+        { start: 0, end: 1 },
+        { start: 3, end: 4 },
+      ],
+      0,
+    );
+  }).toThrow(
+    expect.objectContaining({
+      message: "The cache is empty: nothing can be evicted.",
+      details: { what: "number of ranges", value: 2, minimum: 0, maximum: 0 },
+    }),
+  );
   expect(() => {
     checkTruncation(1, 0);
-  }).toThrow("The cache is empty: nothing can be truncated.");
+  }).toThrow(
+    expect.objectContaining({
+      message: "The cache is empty: nothing can be truncated.",
+      details: { what: "number of cells to keep", value: 1, minimum: 0, maximum: 0 },
+    }),
+  );
 });
 
 test.each([1, 3])("truncate to %d of 3 cells passes", (length) => {

@@ -66,7 +66,7 @@ export function checkDecode(
  */
 export function checkEviction(ranges: readonly CacheRange[], length: number): void {
   let previousEnd = 0;
-  if (length === 0 && ranges.length > 0) throw nothingToRemove("evicted", ranges.length);
+  if (length === 0 && ranges.length > 0) throw nothingToRemove("evicted", "number of ranges", ranges.length);
   ranges.forEach(({ start, end }, index) => {
     if (previousEnd === length) throw nothingBehind(index, start, length);
     checkWhole(`start of range ${index}`, start, previousEnd, length - 1);
@@ -81,7 +81,7 @@ export function checkEviction(ranges: readonly CacheRange[], length: number): vo
  * @throws {KVPolicyError} `range` when that is not a whole number in 1 … cells.
  */
 export function checkTruncation(length: number, cells: number): void {
-  if (cells === 0) throw nothingToRemove("truncated", length);
+  if (cells === 0) throw nothingToRemove("truncated", "number of cells to keep", length);
   checkWhole("number of cells to keep", length, 1, cells);
 }
 
@@ -112,11 +112,11 @@ export function disposedSampler(): KVPolicyError<"disposed"> {
   });
 }
 
-function nothingToRemove(done: string, value: number): KVPolicyError<"range"> {
+function nothingToRemove(done: string, what: string, value: number): KVPolicyError<"range"> {
   return new KVPolicyError({
     code: "range",
     message: `The cache is empty: nothing can be ${done}.`,
-    details: { what: "cells in use", value, minimum: 0, maximum: 0 },
+    details: { what, value, minimum: 0, maximum: 0 },
   });
 }
 

@@ -81,6 +81,16 @@ describe("config", () => {
     expect(error.message).toMatch(message);
   });
 
+  test.each<[string, unknown]>([
+    ["no policy", undefined],
+    ["a policy that was not made yet", () => dense],
+  ])("%s", async (_, policy) => {
+    const backend = new FakeBackend();
+    const error = await errorOf(() => createStream({ backend, policy: policy as KVCachePolicy }));
+    expect(error).toMatchObject({ code: "config", details: { option: "policy", value: policy } });
+    expect(backend.calls).toEqual([]);
+  });
+
   test("a snapshot of another version, budget or kind", async () => {
     const { stream, backend } = open({ budget: 4 });
     await stream.append([1]);
@@ -455,6 +465,35 @@ describe("backend-failed and broken", () => {
     await stream.restore(snapshot);
     await stream.append([9]);
     expect(backend.tokens).toEqual([0, 2, 3, 9]);
+  });
+
+  test("restore from a damaged state is refused, and leaves the stream as it was", async () => {
+    const { stream, backend } = open({ policy: evictSecond, budget: 4 });
+    await stream.append(upTo(6));
+    const snapshot = await stream.snapshot();
+    const damaged = { ...snapshot, tokens: Uint32Array.of(7, 7, 7, 7), state: Uint8Array.of(1, 2) };
+    const before = { cells: stream.cells(), position: stream.position, stats: stream.stats };
+    expect(await errorOf(() => stream.restore(damaged))).toMatchObject({
+      code: "config",
+      details: { option: "state" },
+    });
+    expect({ cells: stream.cells(), position: stream.position, stats: stream.stats }).toEqual(before);
+    await stream.append([9]);
+    expect(backend.tokens).toEqual([0, 4, 5, 9]);
+  });
+
+  test("restore from a damaged state does not mend a broken stream", async () => {
+    const { stream, backend } = open({ policy: evictSecond, budget: 4 });
+    await stream.append(upTo(4));
+    const snapshot = await stream.snapshot();
+    backend.failNext("evict", cause);
+    await errorOf(() => stream.append([9]));
+    const damaged = { ...snapshot, state: Uint8Array.of(1, 2) };
+    expect((await errorOf(() => stream.restore(damaged))).code).toBe("config");
+    expect(await errorOf(() => stream.append([9]))).toMatchObject({
+      code: "broken",
+      details: { operation: "evict" },
+    });
   });
 
   test("counts the tokens of the steps before", async () => {

@@ -24,8 +24,8 @@ import type {
 /**
  * Binds a policy to a backend.
  *
- * @throws {KVPolicyError} `config` when policy, budget and capacity contradict each other; `unsupported` when the policy
- * needs what the backend lacks. The backend is not touched then.
+ * @throws {KVPolicyError} `config` when there is no policy, or policy, budget and capacity contradict each other; `unsupported`
+ * when the policy needs what the backend lacks. The backend is not touched then.
  */
 export function createStream<Sampling = object>(options: StreamOptions<Sampling>): CacheStream<Sampling> {
   return new PolicyStream(options);
@@ -187,7 +187,7 @@ class PolicyStream<Sampling> implements CacheStream<Sampling> {
           details: { option: "snapshot", value: { version: snapshot.version, budget: snapshot.budget } },
         });
       }
-      await this.#guard.change("loadState", () => loadState(snapshot.state));
+      await this.#guard.replace("loadState", () => loadState(snapshot.state));
       await this.#state.resume(snapshot);
     });
   }

@@ -26,7 +26,7 @@ export {
   type InvalidPlanDetails,
 } from "./errors.js";
 export { BOS_MARK, PINNED_MARK, type Mark } from "./mark.js";
-export { checkCount, checkStride, resolveStride, type Stride } from "./options.js";
+export { checkCount, checkPolicy, checkStride, resolveStride, type Stride } from "./options.js";
 export {
   definePolicy,
   withRequired,

@@ -1,4 +1,5 @@
 import { KVPolicyError } from "./errors.js";
+import type { KVCachePolicy } from "./policy.js";
 
 /**
  * Cells freed by one eviction: a number, or `half` of what may leave (llama.cpp's own context shift).
@@ -18,6 +19,20 @@ export function checkCount(owner: string, option: string, value: number, minimum
     code: "config",
     message: `${owner}: ${option} must be a whole number of at least ${minimum}, not ${value}.`,
     details: { option, value },
+  });
+}
+
+/**
+ * Checks the option `policy` where a stream is opened.
+ *
+ * @throws {KVPolicyError} `config` when it is missing, or no policy: one that was not made yet, say.
+ */
+export function checkPolicy(owner: string, policy: KVCachePolicy | undefined): void {
+  if (typeof policy?.plan === "function") return;
+  throw new KVPolicyError({
+    code: "config",
+    message: `${owner}: policy must be an object with a function plan, what sinkWindow() answers say, not ${typeof policy}.`,
+    details: { option: "policy", value: policy },
   });
 }
 

@@ -1,6 +1,6 @@
 import type { BackendCapabilities } from "./backend.js";
 import { KVPolicyError } from "./errors.js";
-import { checkCount } from "./options.js";
+import { checkCount, checkPolicy } from "./options.js";
 import type { KVCachePolicy } from "./policy.js";
 
 /**
@@ -14,6 +14,7 @@ export function resolveBudget(
   capabilities: BackendCapabilities,
   option: number | undefined,
 ): number {
+  checkPolicy("stream", policy);
   for (const feature of policy.requires) {
     const capability = capabilities[feature];
     if (capability === true) continue;

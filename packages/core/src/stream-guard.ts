@@ -52,6 +52,17 @@ export class StreamGuard {
     return result;
   }
 
+  /** As {@link change}, where a refusal with `config` comes before any cell is touched: the stream stays as it was then. */
+  async replace<Result>(operation: string, task: () => Promise<Result>): Promise<Result> {
+    const before = this.#brokenBy;
+    try {
+      return await this.change(operation, task);
+    } catch (error) {
+      if (KVPolicyError.isInstance(error, "config")) this.#brokenBy = before;
+      throw error;
+    }
+  }
+
   /** Asks the backend for something that changes no cell. */
   async call<Result>(operation: string, task: () => Promise<Result>): Promise<Result> {
     try {

@@ -178,7 +178,10 @@ export interface CacheStream<Sampling = object> {
   clear(): Promise<void>;
   /** Everything that this stream is. Throws `unsupported` when the backend cannot save. */
   snapshot(): Promise<Snapshot>;
-  /** Becomes what the snapshot was; it may be of a stream with another policy. Throws `config` when it does not fit this stream, `unsupported` when the backend cannot load. */
+  /**
+   * Becomes what the snapshot was; it may be of a stream with another policy. Throws `config` when it does not fit this stream
+   * or the backend, which leaves both as they were, and `unsupported` when the backend cannot load.
+   */
   restore(snapshot: Snapshot): Promise<void>;
   /**
    * Calls a listener after each eviction. The answer takes it off again. What a listener throws, the call under way rejects
