@@ -116,7 +116,7 @@ describe("a suite", () => {
     ["no tokens", { tokens: [] }, "tokens"],
     ["a single token", { tokens: [3, 3] }, "tokens"],
     ["a token that is none", { tokens: [1, -1] }, "each of tokens"],
-    ["too few cells", { capacity: 15 }, "capacity"],
+    ["too few cells", { capacity: 16 }, "capacity"],
     ["a tolerance that is no number", { tolerance: { nll: NaN } }, "tolerance"],
     ["a seed that is no number", { seed: NaN }, "seed"],
   ])("refuses a backend with %s", async (_, options, option) => {

@@ -34,8 +34,9 @@ export interface TraceRecorder<Sampling> {
 }
 
 /**
- * A backend that notes the trace of everything done to the one inside. A refused or failed call is not noted. It loads only
- * states that it has saved itself, because the bytes do not say which rows they hold.
+ * A backend that notes the trace of everything done to the one inside, a fresh backend: cells that it held before would be in no
+ * trace. A refused or failed call is not noted. It loads only states that it has saved itself, because the bytes do not say which
+ * rows they hold.
  */
 export function recordTrace<Sampling>(inside: KVCacheBackend<Sampling>): TraceRecorder<Sampling> {
   const tokens: number[] = [];

@@ -68,9 +68,24 @@ describe("a sound backend passes", () => {
     expect(await brokenLaws(backendLaws, subject)).toEqual([]);
   });
 
-  test("with more room than it was asked for", async () => {
-    const subject: BackendSubject = { ...fakeSubject, create: () => new FakeBackend({ capacity: 256 }) };
-    expect(await brokenLaws(backendLaws, subject)).toEqual([]);
+  test("with the fewest cells that a suite may ask for", async () => {
+    expect(await brokenLaws(backendLaws, { ...fakeSubject, capacity: 17 })).toEqual([]);
+  });
+
+  test("with more room than it was asked for, once the suite may ask for more than that", async () => {
+    const law = "refuses a state that does not fit, and changes nothing";
+    const roomy: BackendSubject = {
+      ...fakeSubject,
+      create: ({ capacity, batch }) => new FakeBackend({ capacity: Math.ceil(capacity / 64) * 64, batch }),
+    };
+    const [broken, ...others] = await brokenLaws(backendLaws, roomy);
+    expect(others).toEqual([]);
+    expect(broken).toMatchObject({
+      law,
+      message: expect.stringMatching(/a backend of 16 has room for 64, .* Raise `capacity` to 65/) as string,
+    });
+    expect(await brokenLaws(backendLaws, { ...roomy, capacity: 65 })).toEqual([]);
+    expect(await brokenLaws(backendLaws, { ...roomy, skip: { [law]: "it has more room" } })).toEqual([]);
   });
 
   /** The fake, with ten tokens that never come. */

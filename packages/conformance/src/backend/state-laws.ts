@@ -3,7 +3,7 @@ import type { KVCacheBackend } from "@kvpolicy/core";
 import { Breach, demand } from "../breach.js";
 import { hash } from "../hash.js";
 import type { Law } from "../law.js";
-import type { BackendSubject } from "./subject.js";
+import { FEW_CELLS, type BackendSubject } from "./subject.js";
 import { backendLaw, type Workbench } from "./workbench.js";
 
 const group = "saved state";
@@ -173,8 +173,13 @@ function refusesState(
       workbench.use(async (backend) => {
         const { capacity } = backend.capabilities;
         const cells = capacityOf(capacity);
-        // An engine that rounds its capacity up may have more room than the suite may ask for.
-        if (cells > workbench.settings.capacity) return;
+        const most = workbench.settings.capacity;
+        if (cells > most) {
+          throw new Breach(
+            `it takes ${cells} cells to try, because a backend of ${FEW_CELLS} has room for ${capacity}, and the suite may ask ` +
+              `for ${most}. Raise \`capacity\` to ${cells}, or skip this law with a reason`,
+          );
+        }
         const state = await workbench.use(async (other) => {
           await other.decode(workbench.text(other, cells));
           return saveState(other);

@@ -43,7 +43,10 @@ export interface BackendSubject<Sampling = unknown> extends SuiteSubject {
   readonly seeded?: Sampling | undefined;
   /** `seeded` with another seed. Without it, the law that needs it is reported as skipped. */
   readonly reseeded?: Sampling | undefined;
-  /** Most cells that the suite asks `create` for, at least 16. Defaults to 48. */
+  /**
+   * Most cells that the suite asks `create` for, at least 17. Defaults to 48. An engine that rounds the cells of `create` up
+   * needs one more than it rounds 16 to, or skips the law on a state that does not fit.
+   */
   readonly capacity?: number | undefined;
   /** Random histories that are compared with the oracle, at least 1. Defaults to 20. */
   readonly runs?: number | undefined;
@@ -82,7 +85,7 @@ export function settleBackend(subject: BackendSubject): BackendSettings {
     tolerance: tolerances,
     probes: checkCount(name, "probes", probes, 2),
     tokens: settleTokens(subject),
-    capacity: checkCount(name, "capacity", capacity, FEW_CELLS),
+    capacity: checkCount(name, "capacity", capacity, FEW_CELLS + 1),
     runs: checkCount(name, "runs", runs, 1),
   };
 }
