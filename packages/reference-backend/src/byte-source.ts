@@ -100,7 +100,10 @@ async function openFile(path: string | URL): Promise<ByteSource> {
   const file = await open(path).catch((cause: unknown) => {
     throw refuseModel(nothing, "cannot be read", {}, cause);
   });
-  const found = await file.stat();
+  const found = await file.stat().catch(async (cause: unknown) => {
+    await file.close();
+    throw refuseModel(nothing, "cannot be read", {}, cause);
+  });
   if (!found.isFile()) {
     await file.close();
     throw refuseModel(nothing, "is not a file");
@@ -143,7 +146,8 @@ function download(name: string, response: Response): Promise<Blob> {
 }
 
 async function openRemote(url: URL): Promise<ByteSource> {
-  const name = lastSegment(url.pathname);
+  // The path of a data URL is the bytes themselves.
+  const name = url.protocol === "data:" ? "data: URL" : lastSegment(url.pathname);
   const request = async (headers: Record<string, string> = {}): Promise<Response> => {
     const response = await fetch(url, { headers }).catch((cause: unknown) => {
       throw refuseModel({ name, size: 0 }, "cannot be fetched", {}, cause);
@@ -160,8 +164,10 @@ async function openRemote(url: URL): Promise<ByteSource> {
   // A browser shows this header of another origin only when the server lets it.
   const total = /\/(\d+)$/.exec(first.headers.get("Content-Range") ?? "")?.[1];
   if (first.status !== 206 || total === undefined) {
-    const whole = first.status === 206 ? await request() : first;
-    return fromBlob(name, await download(name, whole));
+    if (first.status !== 206) return fromBlob(name, await download(name, first));
+    // Left unread, it would hold its connection.
+    await first.body?.cancel();
+    return fromBlob(name, await download(name, await request()));
   }
   await first.arrayBuffer();
   const size = Number(total);

@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, open, readFile, rm, writeFile } from "node:fs/promises";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 import { tinyModels } from "@kvpolicy/tiny-models";
-import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from "vitest";
 
 import type { GgufSource } from "./byte-source.js";
 import { openGguf } from "./gguf-file.js";
@@ -129,6 +129,37 @@ describe("openGguf", () => {
       code: "config",
       message: "The model sink.gguf cannot be fetched.",
     });
+  });
+
+  test("leaves no answer of a server unread", async () => {
+    const fetchAny = fetch;
+    const answers: Response[] = [];
+    const spy = vi.spyOn(globalThis, "fetch").mockImplementation(async (...request) => {
+      const answer = await fetchAny(...request);
+      answers.push(answer);
+      return answer;
+    });
+    await expectTiny(await serve({ ranges: true, total: false }));
+    spy.mockRestore();
+    expect(answers.map(({ bodyUsed }) => bodyUsed)).toEqual([true, true]);
+  });
+
+  test("names a data URL without the data", async () => {
+    await expect(openGguf(new URL("data:application/octet-stream;base64,AAAA"))).rejects.toMatchObject({
+      code: "config",
+      message: expect.stringMatching(/^The model data: URL is not a GGUF file/) as string,
+    });
+  });
+
+  test("lets go of a file that cannot be looked at", async () => {
+    const other = await open(tinyPath);
+    await other.close();
+    const cause = new Error("gone");
+    const stat = vi.spyOn(Object.getPrototypeOf(other) as typeof other, "stat").mockRejectedValueOnce(cause);
+    await expect(openGguf(tinyPath)).rejects.toMatchObject({ code: "config", cause });
+    const [file] = stat.mock.contexts as (typeof other)[];
+    stat.mockRestore();
+    expect(file?.fd).toBe(-1);
   });
 
   test("refuses a tensor that is not there", async () => {

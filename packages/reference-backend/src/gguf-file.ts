@@ -259,10 +259,10 @@ function indexOfBytes(bytes: Uint8Array, wanted: Uint8Array): number {
 }
 
 function locateTensors(source: ByteSource, { tensors, dataStart }: Header): Map<string, LocatedTensor> {
-  refuseUnknownFormats(tensors);
+  const formats = formatsOf(tensors);
   const located = new Map<string, LocatedTensor>();
-  for (const tensor of tensors) {
-    const place = locate(source, tensor, dataStart);
+  for (const [index, tensor] of tensors.entries()) {
+    const place = locate(source, tensor, formats[index]!, dataStart);
     if (located.has(tensor.name))
       throw refuseModel(source, `has two tensors named "${tensor.name}"`, { tensor: tensor.name });
     located.set(tensor.name, place);
@@ -270,10 +270,11 @@ function locateTensors(source: ByteSource, { tensors, dataStart }: Header): Map<
   return located;
 }
 
-function refuseUnknownFormats(tensors: readonly GGUFTensorInfo[]): void {
+/** The format of each tensor. */
+function formatsOf(tensors: readonly GGUFTensorInfo[]): TensorFormat[] {
   const unknown = tensors.filter(({ dtype }) => !tensorFormats.has(dtype));
   const [first] = unknown;
-  if (!first) return;
+  if (!first) return tensors.map(({ dtype }) => tensorFormats.get(dtype)!);
   const named = unknown.slice(0, 3).map(({ name, dtype }) => `${name} (${nameOfType(dtype)})`);
   const more = unknown.length > named.length ? ` and ${unknown.length - named.length} more` : "";
   const supported = [...tensorFormats.values()].map(({ name }) => name).join(", ");
@@ -292,10 +293,13 @@ function nameOfType(type: number): string {
   return names[type] ?? String(type);
 }
 
-function locate(source: ByteSource, tensor: GGUFTensorInfo, dataStart: number): LocatedTensor {
-  const { name, dtype } = tensor;
-  const format = tensorFormats.get(dtype);
-  if (!format) throw new TypeError(`unreachable: the format of ${name} was checked`);
+function locate(
+  source: ByteSource,
+  tensor: GGUFTensorInfo,
+  format: TensorFormat,
+  dataStart: number,
+): LocatedTensor {
+  const { name } = tensor;
   const shape = tensor.shape.map(Number);
   const elements = shape.reduce((product, length) => product * length, 1);
   if ((shape[0] ?? 1) % format.blockSize !== 0)
