@@ -7,7 +7,10 @@ import type { Normalisation } from "./normalisation.js";
 import { Rotary, type RotaryPairing } from "./rotary.js";
 
 /** Which form of GELU a model with one is computed with: the formula, or ggml's table of F16 numbers. */
-export type GeluForm = "formula" | "table";
+export type GeluForm = (typeof GELU_FORMS)[number];
+
+/** All of them. */
+export const GELU_FORMS = ["formula", "table"] as const;
 
 /** What differs between the architectures, each as llama.cpp computes it. */
 export interface Architecture {
@@ -155,11 +158,9 @@ export async function readPositions(
 function readPositionScale(settings: ModelSettings): number {
   // As in llama.cpp: linear unless the file says otherwise, an older key for the factor, and 0 for none.
   const kind = settings.optionalText("rope.scaling.type") ?? "linear";
+  const factor = settings.number("rope.scaling.factor", settings.number("rope.scale_linear", 0));
   if (kind === "none") return 1;
-  if (kind === "linear") {
-    const factor = settings.number("rope.scaling.factor", settings.number("rope.scale_linear", 0));
-    return factor === 0 ? 1 : 1 / factor;
-  }
+  if (kind === "linear") return factor === 0 ? 1 : 1 / factor;
   throw unsupportedModel("rope.scaling.type", `scaling of the kind ${kind}`);
 }
 

@@ -182,6 +182,11 @@ describe("what would be computed wrongly is refused:", () => {
       /attention\.value_length/,
     ],
     [
+      "a setting that nobody reads",
+      ({ metadata }) => (metadata["llama.attention.scale"] = float32(0.5)),
+      /attention\.scale: this package knows no such setting of the architecture llama/,
+    ],
+    [
       "layers that differ",
       ({ metadata }) => (metadata["llama.attention.head_count"] = uint32Array([2, 4])),
       /it differs from layer to layer: 2, 4/,
@@ -220,12 +225,37 @@ describe("settings change what is computed:", () => {
     ]);
   });
 
+  test("none, when only other architectures have them or no part has experts", async () => {
+    const without = await loadModel(handmade(() => undefined));
+    const { metadata, ...others } = await loadModel(
+      handmade(({ metadata }) => {
+        metadata["llama.vocab_size"] = uint32(3);
+        metadata["llama.tensor_data_layout"] = "Meta AI original pth";
+        metadata["llama.expert_used_count"] = uint32(2);
+        metadata["llama.attention.value_scale"] = float32(0.5);
+        metadata["llama.rope.scaling.type"] = "none";
+        metadata["llama.rope.scaling.factor"] = float32(4);
+        metadata["other.attention.scale"] = float32(0.5);
+      }),
+    );
+    expect({ ...others, metadata: without.metadata }).toEqual(without);
+    expect(metadata).toHaveProperty(["llama.expert_used_count"], 2);
+  });
+
   test("GELU has two forms", async () => {
     const bytes = randomModel({ architecture: "falcon", layers: 1 });
     const [formula, table] = [await loadModel(bytes), await loadModel(bytes, { gelu: "table" })];
     expect(formula.layers[0]!.feedForward.activation(0.3)).not.toBe(
       table.layers[0]!.feedForward.activation(0.3),
     );
+  });
+});
+
+test("another form of GELU is refused, before anything is read", async () => {
+  await expect(loadModel("nowhere.gguf", { gelu: "tabel" as "table" })).rejects.toMatchObject({
+    code: "config",
+    message: "loadModel: gelu must be one of formula, table, not tabel.",
+    details: { option: "gelu", value: "tabel" },
   });
 });
 

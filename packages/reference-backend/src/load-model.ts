@@ -1,5 +1,8 @@
+import { KVPolicyError } from "@kvpolicy/core";
+
 import {
   architectures,
+  GELU_FORMS,
   readLayer,
   readNormalisation,
   readPositions,
@@ -26,12 +29,14 @@ export interface LoadModelOptions {
  * bytes a parameter). Architectures: `llama`, `gptneox`, `falcon`, `mpt`, and `mimo2` without experts, which carries sink logits.
  *
  * @throws {KVPolicyError} `config` when the file cannot be read, is truncated or damaged, or a tensor or setting is missing or
- * wrong; `unsupported` for another architecture or tensor type, and for any part of a model that would be left out.
+ * wrong, or an option is none that is known; `unsupported` for another architecture or tensor type, and for any part of a model or
+ * setting that would be left out.
  */
 export async function loadModel(
   source: GgufSource,
   { gelu: geluForm = "formula" }: LoadModelOptions = {},
 ): Promise<ReferenceModel> {
+  checkGelu(geluForm);
   const file = await openGguf(source);
   try {
     const settings = new ModelSettings(file.metadata);
@@ -46,7 +51,7 @@ export async function loadModel(
     const slidingWindow = architecture.reads.has("windows")
       ? settings.count("attention.sliding_window")
       : undefined;
-    refuseIgnored(settings);
+    refuseOthers(settings);
     const tensors = new ModelTensors(file);
     const width = settings.count("embedding_length");
     const vocabularySize = tensors.rows("token_embd.weight");
@@ -65,6 +70,7 @@ export async function loadModel(
       ? await tensors.takeLinear("output", width, vocabularySize)
       : { weights: embeddings, biases: undefined, inputs: width, outputs: vocabularySize };
     tensors.refuseUnread(settings.architecture);
+    settings.refuseUnread(HARMLESS);
     return {
       architecture: settings.architecture,
       metadata: file.metadata,
@@ -83,8 +89,38 @@ export async function loadModel(
   }
 }
 
-/** Settings that nobody reads here, with the one value that changes nothing. */
-const HARMLESS: readonly (readonly [key: string, value: unknown])[] = [
+function checkGelu(form: GeluForm): void {
+  if (GELU_FORMS.includes(form)) return;
+  throw new KVPolicyError({
+    code: "config",
+    message: `loadModel: gelu must be one of ${GELU_FORMS.join(", ")}, not ${form}.`,
+    details: { option: "gelu", value: form },
+  });
+}
+
+/** Settings that nobody reads above, and that change no prediction whatever they are. */
+const HARMLESS: ReadonlySet<string> = new Set([
+  // Of the file, or told by the shapes of its tensors.
+  "vocab_size",
+  "tensor_data_layout",
+  // Of experts, and there are none.
+  "expert_used_count",
+  "expert_feed_forward_length",
+  // Of YaRN, which is refused, and of how the model was trained.
+  "rope.scaling.original_context_length",
+  "rope.scaling.finetuned",
+  // What llama.cpp reads in some architectures, this one not among them.
+  "attention.clamp_kqv",
+  "attention.layer_norm_epsilon",
+  "attention.layer_norm_rms_epsilon",
+  "attention.max_alibi_bias",
+  "attention.sliding_window",
+  "attention.value_scale",
+  "use_parallel_residual",
+]);
+
+/** Settings that are computed here with one value only. */
+const ONLY: readonly (readonly [key: string, value: unknown])[] = [
   ["attention.causal", true],
   ["rope.scaling.attn_factor", 1],
   ["expert_count", 0],
@@ -92,13 +128,13 @@ const HARMLESS: readonly (readonly [key: string, value: unknown])[] = [
 ];
 
 /** Refuses a file that would be computed otherwise than it says. */
-function refuseIgnored(settings: ModelSettings): void {
-  for (const [key, harmless] of HARMLESS) {
+function refuseOthers(settings: ModelSettings): void {
+  for (const [key, only] of ONLY) {
     const value = settings.value(key);
-    if (value === undefined || value === harmless) continue;
+    if (value === undefined || value === only) continue;
     throw unsupportedModel(
       key,
-      `it is ${JSON.stringify(value)}, and only ${JSON.stringify(harmless)} is computed here`,
+      `it is ${JSON.stringify(value)}, and only ${JSON.stringify(only)} is computed here`,
     );
   }
 }

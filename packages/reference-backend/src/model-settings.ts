@@ -1,16 +1,20 @@
 import { KVPolicyError } from "@kvpolicy/core";
 
-/** What a GGUF file says about its model: the keys that begin with the architecture's name. */
+/** What a GGUF file says about its model, the keys that begin with the architecture's name, and which nobody asked for. */
 export class ModelSettings {
   /** GGUF's name of the architecture. */
   readonly architecture: string;
   readonly #metadata: Readonly<Record<string, unknown>>;
+  readonly #unread: Set<string>;
 
   constructor(metadata: Readonly<Record<string, unknown>>) {
     const architecture = metadata["general.architecture"];
     if (typeof architecture !== "string") throw this.#refuse("general.architecture", architecture, "a name");
     this.architecture = architecture;
     this.#metadata = metadata;
+    const prefix = `${architecture}.`;
+    const own = Object.keys(metadata).filter((key) => key.startsWith(prefix));
+    this.#unread = new Set(own.map((key) => key.slice(prefix.length)));
   }
 
   /** A whole number of at least 1. Without a default, the file must have it. */
@@ -61,7 +65,18 @@ export class ModelSettings {
 
   /** Whatever the file has under a key. */
   value(key: string): unknown {
+    this.#unread.delete(key);
     return this.#metadata[`${this.architecture}.${key}`];
+  }
+
+  /** Refuses a file with a setting that was not read, and is none of those that change no prediction. */
+  refuseUnread(harmless: ReadonlySet<string>): void {
+    const key = [...this.#unread].find((unread) => !harmless.has(unread));
+    if (key === undefined) return;
+    throw unsupportedModel(
+      key,
+      `this package knows no such setting of the architecture ${this.architecture}, and leaving it out may change every prediction`,
+    );
   }
 
   #refuse(key: string, value: unknown, wanted: string): KVPolicyError {
