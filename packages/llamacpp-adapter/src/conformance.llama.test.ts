@@ -17,6 +17,7 @@ import { loadModel, maskedForward, receptiveField } from "@kvpolicy/reference-ba
 import {
   float32,
   randomModel,
+  uint32,
   type GgufValue,
   type RandomModelOptions,
 } from "@kvpolicy/reference-backend/testing";
@@ -128,8 +129,29 @@ describe("the oracle reads a setting as llama.cpp does:", () => {
     ["a limit elsewhere", { architecture: "llama", metadata: { "llama.attention.clamp_kqv": float32(0.5) } }],
     ["another slope", { architecture: "mpt", metadata: { "mpt.attention.max_alibi_bias": float32(4) } }],
     [
-      "a scale of scores",
+      "a factor of attention elsewhere",
       { architecture: "llama", metadata: { "llama.attention.value_scale": float32(0.5) } },
+    ],
+    [
+      "settings that only other architectures have, or experts",
+      {
+        architecture: "llama",
+        metadata: {
+          "llama.attention.layer_norm_epsilon": float32(0.5),
+          "llama.attention.max_alibi_bias": float32(8),
+          "llama.attention.sliding_window": uint32(8),
+          "llama.expert_feed_forward_length": uint32(7),
+          "llama.expert_used_count": uint32(0),
+          "llama.rope.scaling.finetuned": true,
+          "llama.rope.scaling.original_context_length": uint32(16),
+          "llama.tensor_data_layout": "reference",
+          "llama.use_parallel_residual": true,
+        },
+      },
+    ],
+    [
+      "another norm's epsilon",
+      { architecture: "mpt", metadata: { "mpt.attention.layer_norm_rms_epsilon": float32(0.5) } },
     ],
   ])("%s", async (name, options) => {
     const { create, oracle } = subjectOf(`setting ${name}`, options, "F32") as Opened;
@@ -144,8 +166,9 @@ describe("the oracle reads a setting as llama.cpp does:", () => {
 });
 
 test("far down a stream llama.cpp still predicts what the oracle does", async () => {
-  const layers = 3;
-  const subject = subjectOf("far", { architecture: "llama", layers }, "F32");
+  const options = { architecture: "llama", layers: 3 } as const;
+  const reference = await loadModel(randomModel(options));
+  const subject = subjectOf("far", options, "F32");
   const { backend, trace } = recordTrace(await subject.create({ capacity: 32, batch: 5 }));
   await using stream = createStream({ backend, policy: sinkWindow({ sinks: 4, stride: 3 }), budget: 32 });
   await stream.append(
@@ -153,8 +176,8 @@ test("far down a stream llama.cpp still predicts what the oracle does", async ()
   );
   const actual = await Promise.all(Array.from({ length: 300 }, (_, token) => backend.nll(token)));
   // What the last row can depend on is a few windows; the rest of the 5,000 tokens has no way to it.
-  const field = receptiveField(trace(), [trace().tokens.length - 1], layers);
-  expect(field.trace.tokens.length).toBeLessThan((layers + 1) * 32);
+  const field = receptiveField(reference, trace(), [trace().tokens.length - 1]);
+  expect(field.trace.tokens.length).toBeLessThan((options.layers + 1) * 32);
   const [expected] = await subject.oracle!(field.trace, field.rows);
   expect(
     predictionError(

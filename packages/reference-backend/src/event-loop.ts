@@ -1,9 +1,9 @@
-/** Milliseconds of computing after which others get a turn. */
+/** Milliseconds of computing after which others get a turn at the next chance. */
 const PATIENCE = 12;
 
 /**
  * Lets timers, aborts and the page have their turn when computing has held the thread for a while: a forward pass in
- * JavaScript awaits nothing by itself.
+ * JavaScript awaits nothing by itself. The chances are in front of every layer of a block and of every prediction that is read.
  */
 export class EventLoop {
   #since = performance.now();

@@ -2,7 +2,7 @@ import { checkToken, KVPolicyError } from "@kvpolicy/core";
 
 import { logSoftmax } from "./log-softmax.js";
 import type { Layer, ReferenceModel } from "./model.js";
-import { computeLogits, runLayers, type AttentionInput } from "./transformer.js";
+import { computeLogits, embedTokens, runLayer, type AttentionInput } from "./transformer.js";
 
 /** A history of decoded tokens, as a policy's evictions left it. */
 export interface Trace {
@@ -26,12 +26,11 @@ export interface Trace {
  * @throws {KVPolicyError} `range` when a token, a row or what a row sees is none of the trace, or lies ahead.
  */
 export function maskedForward(model: ReferenceModel, trace: Trace, rows: readonly number[]): Float64Array[] {
-  for (const token of trace.tokens) checkToken(token, model.vocabularySize);
-  checkTrace(trace, rows);
-  const { slidingWindow = Infinity } = model;
-  const most = trace.visible.reduce((cells, seen) => Math.max(cells, seen.length), 0);
-  if (most > slidingWindow) throw outOfTrace("number of cells", most, 1, slidingWindow);
-  const stream = runLayers(model, trace.tokens, (input) => attendMasked(model, input, trace.visible));
+  checkTrace(model, trace, rows);
+  const stream = embedTokens(model, trace.tokens);
+  model.layers.forEach((layer, index) => {
+    runLayer(layer, index, stream, trace.tokens.length, (input) => attendMasked(model, input, trace.visible));
+  });
   return rows.map((row) =>
     logSoftmax(computeLogits(model, stream.subarray(row * model.width, (row + 1) * model.width))),
   );
@@ -45,14 +44,15 @@ export function maskedForward(model: ReferenceModel, trace: Trace, rows: readonl
  * @throws {KVPolicyError} `range` as {@link maskedForward}.
  */
 export function receptiveField(
-  { tokens, visible }: Trace,
+  model: ReferenceModel,
+  trace: Trace,
   rows: readonly number[],
-  layers: number,
 ): { readonly trace: Trace; readonly rows: readonly number[] } {
-  checkTrace({ tokens, visible }, rows);
+  checkTrace(model, trace, rows);
+  const { tokens, visible } = trace;
   const needed = new Set(rows);
   let frontier = rows;
-  for (let layer = 0; layer < layers; layer += 1) {
+  for (let layers = model.layers.length; layers > 0; layers -= 1) {
     const added = new Set<number>();
     for (const row of frontier) for (const seen of visible[row]!) if (!needed.has(seen)) added.add(seen);
     added.forEach((row) => needed.add(row));
@@ -73,7 +73,12 @@ export function receptiveField(
 }
 
 /** An oracle that answers for a trace that cannot be would be worse than none. */
-function checkTrace({ tokens, visible }: Trace, rows: readonly number[]): void {
+function checkTrace(
+  { vocabularySize, slidingWindow = Infinity }: ReferenceModel,
+  { tokens, visible }: Trace,
+  rows: readonly number[],
+): void {
+  for (const token of tokens) checkToken(token, vocabularySize);
   const check = (what: string, value: number | undefined, minimum: number, maximum: number): void => {
     if (Number.isSafeInteger(value) && value! >= minimum && value! <= maximum) return;
     throw outOfTrace(what, value ?? NaN, minimum, maximum);
@@ -88,6 +93,8 @@ function checkTrace({ tokens, visible }: Trace, rows: readonly number[]): void {
     check(`last row that row ${row} sees`, seen.at(-1), row, row);
   });
   for (const row of rows) check("asked row", row, 0, tokens.length - 1);
+  const most = visible.reduce((cells, seen) => Math.max(cells, seen.length), 0);
+  if (most > slidingWindow) throw outOfTrace("number of cells", most, 1, slidingWindow);
 }
 
 function outOfTrace(what: string, value: number, minimum: number, maximum: number): KVPolicyError {

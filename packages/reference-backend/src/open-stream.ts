@@ -1,5 +1,6 @@
 import {
   checkCount,
+  checkPolicy,
   createStream,
   KVPolicyError,
   type CacheStream,
@@ -18,7 +19,7 @@ export interface OpenStreamOptions {
   readonly policy: KVCachePolicy;
   /**
    * Most cells in use, the current token's included. Defaults to the policy's own budget, else to the length that the model
-   * was trained on. A sliding window of the model is the most.
+   * was trained on, or its sliding window if that is shorter. A sliding window of the model is the most.
    */
   readonly budget?: number | undefined;
   /** Whether the stream begins with a beginning-of-sequence token, marked `bos`. Defaults to what the model's metadata says. */
@@ -37,14 +38,17 @@ export interface OpenStreamOptions {
  * await stream.appendText(book);
  * for await (const { text } of stream.generate({ maxTokens: 40, temperature: 0.7 })) process.stdout.write(text);
  * ```
- * @throws {KVPolicyError} `config` when options contradict each other or the model has no beginning-of-sequence token to begin
- * with, or another number of tokens than of embeddings; `unsupported` when its vocabulary is of a kind that cannot be read.
+ * @throws {KVPolicyError} `config` when there is no policy, options contradict each other, the budget is above the model's sliding
+ * window, or the model has no beginning-of-sequence token to begin with, or another number of tokens than of embeddings;
+ * `unsupported` when its vocabulary is of a kind that cannot be read.
  */
 export function openStream(
   model: ReferenceModel,
   { policy, budget, bos, specialTokens = false }: OpenStreamOptions,
 ): CacheStream<ReferenceSampling> {
-  if (budget !== undefined) checkCount("openStream", "budget", budget, 1);
+  checkPolicy("openStream", policy);
+  const cells = budget ?? policy.budget;
+  if (cells !== undefined) checkBudget(cells, model.slidingWindow);
   const codec = createTokenizer(model.metadata, { specialTokens });
   if (codec.vocabularySize !== model.vocabularySize) {
     throw damagedModel(
@@ -59,12 +63,21 @@ export function openStream(
       details: { option: "bos", value: bos },
     });
   }
-  const cells = budget ?? policy.budget ?? model.contextLength;
   return createStream<ReferenceSampling>({
     backend: new ReferenceBackend(model, { capacity: cells }),
     policy,
-    budget: cells,
+    budget,
     bos: (bos ?? codec.addsBos) ? codec.bos : undefined,
     codec,
+  });
+}
+
+function checkBudget(budget: number, slidingWindow = Infinity): void {
+  checkCount("openStream", "budget", budget, 1);
+  if (budget <= slidingWindow) return;
+  throw new KVPolicyError({
+    code: "config",
+    message: `openStream: a budget of ${budget} cells is above the ${slidingWindow} that all layers of the model see.`,
+    details: { option: "budget", value: budget },
   });
 }

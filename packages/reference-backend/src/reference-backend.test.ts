@@ -1,3 +1,4 @@
+import { definePolicy } from "@kvpolicy/core";
 import { sinkWindow } from "@kvpolicy/sink-window";
 import { describe, expect, test } from "vitest";
 
@@ -52,6 +53,23 @@ describe("attention", () => {
     for (const { probabilities } of await observe(withSinks)) {
       for (const rows of probabilities) for (const row of rows) expect(sumOf(row)).toBeLessThan(1);
     }
+  });
+
+  test("is told to every listener, and what the first throws ends no decode half-way", async () => {
+    const backend = new ReferenceBackend(model, { capacity: 20, batch: 8 });
+    const failure = new Error("no more room on the screen");
+    let told = 0;
+    backend.onAttention(() => {
+      throw failure;
+    });
+    const stop = backend.onAttention(() => (told += 1));
+    await expect(backend.decode(tokens)).rejects.toBe(failure);
+    expect(told).toBe(2 * 3);
+    stop();
+    const quiet = new ReferenceBackend(model, { capacity: 20, batch: 8 });
+    await quiet.decode(tokens);
+    expect(await backend.nll(7)).toBe(await quiet.nll(7));
+    expect(backend.keys(1)).toEqual(quiet.keys(1));
   });
 
   test("does not change what is predicted", async () => {
@@ -114,6 +132,27 @@ describe("options", () => {
     expect(new ReferenceBackend(model, { cache: new CellCache(2, 32) }).capabilities.capacity).toBe(8192);
   });
 
+  test("a cache that holds cells already is refused", async () => {
+    const cache = new CellCache(2, 32);
+    await new ReferenceBackend(model, { cache }).decode(tokens);
+    expect(() => new ReferenceBackend(model, { cache })).toThrow(
+      expect.objectContaining({ code: "config", details: { option: "cache", value: { length: 20 } } }),
+    );
+    expect(cache.length).toBe(20);
+  });
+
+  test("neither attention nor keys are promised to policies, which cannot see them", () => {
+    for (const feature of ["attention", "keys"] as const) {
+      const policy = definePolicy({ name: "curious", requires: [feature], plan: () => null });
+      expect(() => openStream(model, { policy, budget: 16 })).toThrow(
+        expect.objectContaining({
+          code: "unsupported",
+          message: expect.stringMatching(/not shown to policies: see/) as string,
+        }),
+      );
+    }
+  });
+
   test("the batch changes no prediction", async () => {
     const predictions = await Promise.all(
       [1, 3, 64].map(async (batch) => {
@@ -141,6 +180,11 @@ describe("saved cells that cannot be loaded are refused, and the cache stays as 
     ["other bytes", () => Promise.resolve(new Uint8Array(1000).fill(7)), /no cells saved by this package/],
     ["cut short", async () => (await saved()).subarray(0, 200), /no cells saved by this package/],
     ["of another model", () => saved(withSinks), /they have 2 layers of 64 numbers, and the model 2 of 32/],
+    [
+      "of a model of the same shape",
+      async () => saved(await loadCase({ architecture: "llama", heads: 4, keyValueHeads: 2, seed: 1 })),
+      /they are of a model with other weights/,
+    ],
     ["too many", () => saved(model, 12), /they are 12 cells, and the backend holds 10/],
   ])("%s", async (_, make, message) => {
     const backend = new ReferenceBackend(model, { capacity: 10 });
@@ -239,6 +283,59 @@ describe("a stream", () => {
       name: "TimeoutError",
     });
     expect(stream.position).toBeLessThan(20_000);
+  });
+
+  test("lets a timer in between two layers of a block, too", async () => {
+    const deep = await loadCase({ architecture: "llama", layers: 6 });
+    const backend = new ReferenceBackend(deep);
+    const events: string[] = [];
+    backend.onAttention(({ layer }) => {
+      if (layer === 0) setTimeout(() => events.push("timer"));
+      const start = performance.now();
+      while (performance.now() - start < 20);
+      events.push(`layer ${layer}`);
+    });
+    await backend.decode(tokens);
+    expect(events).toContain("timer");
+    expect(events.at(-1)).toBe("layer 5");
+  });
+
+  test("goes on when a damaged snapshot was refused", async () => {
+    await using stream = openStream(model, { policy: sinkWindow(), budget: 16 });
+    await stream.append(tokens);
+    const snapshot = await stream.snapshot();
+    const cells = stream.cells();
+    await expect(
+      stream.restore({
+        ...snapshot,
+        tokens: snapshot.tokens.slice().fill(7),
+        state: snapshot.state.slice(8),
+      }),
+    ).rejects.toMatchObject({ code: "config", details: { option: "state" } });
+    expect(stream.cells()).toEqual(cells);
+    await using twin = openStream(model, { policy: sinkWindow(), budget: 16 });
+    await twin.restore(snapshot);
+    expect(await stream.score(tokens)).toEqual(await twin.score(tokens));
+  });
+
+  test("has no more cells than every layer sees, and names the budget that asks for more", () => {
+    const windowed = { ...withSinks, slidingWindow: 64 };
+    expect(openStream(windowed, { policy: sinkWindow() }).budget).toBe(64);
+    expect(openStream(windowed, { policy: sinkWindow({ sinks: 4, window: 20 }) }).budget).toBe(24);
+    for (const options of [
+      { policy: sinkWindow(), budget: 65 },
+      { policy: sinkWindow({ sinks: 4, window: 61 }) },
+    ]) {
+      expect(() => openStream(windowed, options)).toThrow(
+        expect.objectContaining({ code: "config", details: { option: "budget", value: 65 } }),
+      );
+    }
+  });
+
+  test("does not open without a policy", () => {
+    expect(() => openStream(model, {} as { policy: ReturnType<typeof sinkWindow> })).toThrow(
+      expect.objectContaining({ code: "config", details: { option: "policy", value: undefined } }),
+    );
   });
 
   test.each([0, 1.5, NaN])("refuses a budget of %d", (budget) => {

@@ -17,11 +17,12 @@ import {
 import { attendCells, type AttentionMap } from "./attention.js";
 import { CellCache } from "./cell-cache.js";
 import { EventLoop } from "./event-loop.js";
+import { fingerprintOf } from "./fingerprint.js";
 import { logSoftmax } from "./log-softmax.js";
 import type { ReferenceModel } from "./model.js";
 import { createDraw, type ReferenceSampling } from "./sampling.js";
 import { loadCells, saveCells } from "./saved-cells.js";
-import { computeLogits, runLayers } from "./transformer.js";
+import { computeLogits, embedTokens, runLayer } from "./transformer.js";
 
 /** Options of {@link ReferenceBackend}. */
 export interface ReferenceBackendOptions {
@@ -30,8 +31,8 @@ export interface ReferenceBackendOptions {
   /** Tokens computed at once. Defaults to 64. Predictions do not depend on it. */
   readonly batch?: number | undefined;
   /**
-   * Where the cells are kept. Defaults to a new {@link CellCache}; one of a subclass changes which positions cells get, or what
-   * is kept of them.
+   * Where the cells are kept, a new and empty one for every backend. Defaults to a {@link CellCache}; one of a subclass changes
+   * which positions cells get, or what is kept of them.
    */
   readonly cache?: CellCache | undefined;
 }
@@ -59,7 +60,7 @@ export class ReferenceBackend implements KVCacheBackend<ReferenceSampling> {
 
   /**
    * @throws {KVPolicyError} `config` when capacity or batch is not a whole number of at least 1, the capacity is above the
-   * model's sliding window, or the cache is made for another model.
+   * model's sliding window, or the cache is made for another model or holds cells.
    */
   constructor(
     model: ReferenceModel,
@@ -81,14 +82,15 @@ export class ReferenceBackend implements KVCacheBackend<ReferenceSampling> {
       reindex: true,
       truncate: true,
       nll: true,
-      attention: true,
-      keys: true,
+      attention: "it is not shown to policies: see onAttention",
+      keys: "they are not shown to policies: see the method keys",
     };
   }
 
   /**
    * Calls a listener with the attention probabilities of each layer of each block that is decoded. The answer takes it off
-   * again. Costs memory and time only while there is a listener.
+   * again. Costs memory and time only while there is a listener. What a listener throws, the decode rejects with once all its
+   * tokens are cells; a stream takes that for a failure of its backend.
    */
   onAttention(listener: (map: AttentionMap) => void): () => void {
     this.#refuseDisposed();
@@ -126,14 +128,15 @@ export class ReferenceBackend implements KVCacheBackend<ReferenceSampling> {
     this.#pending = undefined;
     const { width } = this.#model;
     const nlls = options && new Float64Array(tokens.length - options.scoreFrom);
+    const failures: unknown[] = [];
     for (let start = 0; start < tokens.length; start += this.capabilities.batch) {
-      await this.#eventLoop.breathe();
       const block = tokens.subarray(start, start + this.capabilities.batch);
-      const stream = this.#runBlock(block);
+      const stream = await this.#runBlock(block, failures);
       for (let row = 0; row < block.length; row += 1) {
         const next = start + row + 1;
         const isScored = options !== undefined && next >= options.scoreFrom && next < tokens.length;
         if (!isScored && next < tokens.length) continue;
+        await this.#eventLoop.breathe();
         const predicted = logSoftmax(
           computeLogits(this.#model, stream.subarray(row * width, (row + 1) * width)),
         );
@@ -141,6 +144,7 @@ export class ReferenceBackend implements KVCacheBackend<ReferenceSampling> {
         else this.#pending = predicted;
       }
     }
+    if (failures.length > 0) throw failures[0];
     return nlls;
   }
 
@@ -191,12 +195,13 @@ export class ReferenceBackend implements KVCacheBackend<ReferenceSampling> {
 
   async saveState(): Promise<Uint8Array> {
     this.#refuseDisposed();
-    return Promise.resolve(saveCells(this.#cache));
+    return Promise.resolve(saveCells(this.#cache, fingerprintOf(this.#model)));
   }
 
   async loadState(state: Uint8Array): Promise<void> {
     this.#refuseDisposed();
-    loadCells(this.#cache, state, this.capabilities.capacity);
+    const { capacity } = this.capabilities;
+    loadCells(this.#cache, state, { fingerprint: fingerprintOf(this.#model), capacity });
     this.#pending = undefined;
     return Promise.resolve();
   }
@@ -209,23 +214,28 @@ export class ReferenceBackend implements KVCacheBackend<ReferenceSampling> {
     return Promise.resolve();
   }
 
-  /** Decodes a block behind the cells in use: the residual stream after the last layer, [tokens × width]. */
-  #runBlock(block: Uint32Array): Float64Array {
+  /**
+   * Decodes a block behind the cells in use: the residual stream after the last layer, [tokens × width]. What listeners throw is
+   * added to the failures.
+   */
+  async #runBlock(block: Uint32Array, failures: unknown[]): Promise<Float64Array> {
     const { layers, shape } = this.#model;
     const observe = (map: AttentionMap): void => {
-      this.#observers.forEach((listener) => {
-        listener(map);
-      });
+      for (const listener of this.#observers) {
+        try {
+          listener(map);
+        } catch (failure) {
+          failures.push(failure);
+        }
+      }
     };
-    const stream = runLayers(this.#model, block, (input) =>
-      attendCells(
-        layers[input.layer]!,
-        shape,
-        input,
-        this.#cache,
-        this.#observers.size > 0 ? observe : undefined,
-      ),
-    );
+    const stream = embedTokens(this.#model, block);
+    for (const [index, layer] of layers.entries()) {
+      await this.#eventLoop.breathe();
+      runLayer(layer, index, stream, block.length, (input) =>
+        attendCells(layer, shape, input, this.#cache, this.#observers.size > 0 ? observe : undefined),
+      );
+    }
     this.#cache.length += block.length;
     return stream;
   }
@@ -263,5 +273,8 @@ function checkFit(model: ReferenceModel, capacity: number, cache: CellCache): vo
       { layers: cache.layers.length, width: cache.width },
       `the cache has ${cache.layers.length} layers of ${cache.width} numbers, and the model ${layers.length} of ${width}`,
     );
+  }
+  if (cache.length !== 0) {
+    throw refuse("cache", { length: cache.length }, `the cache holds ${cache.length} cells already`);
   }
 }

@@ -17,18 +17,11 @@ export interface AttentionInput {
 /** Attention over cells that the caller keeps: the mixed values of all heads, [tokens × heads × headSize]. */
 export type Attend = (input: AttentionInput) => Float64Array;
 
-/**
- * Everything of a transformer that does not mix tokens, with attention handed in: token ids → the residual stream after the
- * last layer, [tokens × width].
- */
-export function runLayers(model: ReferenceModel, tokens: Uint32Array, attend: Attend): Float64Array {
-  const { width, embeddings } = model;
+/** The residual stream before the first layer, [tokens × width]: the embeddings of the tokens. */
+export function embedTokens({ width, embeddings }: ReferenceModel, tokens: Uint32Array): Float64Array {
   const stream = new Float64Array(tokens.length * width);
   tokens.forEach((token, row) => {
     stream.set(embeddings.subarray(token * width, (token + 1) * width), row * width);
-  });
-  model.layers.forEach((layer, index) => {
-    runLayer(layer, index, stream, tokens.length, attend);
   });
   return stream;
 }
@@ -38,8 +31,17 @@ export function computeLogits(model: ReferenceModel, row: Float64Array): Float64
   return applyLinear(model.output, normalise(model.outputNormalisation, row, 1), 1);
 }
 
-/** Adds a layer's two contributions to the residual stream. */
-function runLayer(layer: Layer, index: number, stream: Float64Array, rows: number, attend: Attend): void {
+/**
+ * Adds the two contributions of layer `index` to the residual stream, [rows × width]: everything of a layer that does not mix
+ * tokens, with attention handed in.
+ */
+export function runLayer(
+  layer: Layer,
+  index: number,
+  stream: Float64Array,
+  rows: number,
+  attend: Attend,
+): void {
   const normalised = normalise(layer.attentionNormalisation, stream, rows);
   const mixed = attend({
     layer: index,
