@@ -43,6 +43,12 @@ describe.each<RotaryPairing>(["interleaved", "halves"])("pairs %s", (pairing) =>
   });
 });
 
+test.each([5, 0, 2.5, NaN])("%d dimensions cannot be rotated", (dimensions) => {
+  expect(() => new Rotary({ pairing: "halves", dimensions, base: 10 })).toThrow(
+    expect.objectContaining({ code: "config", details: { option: "dimensions", value: dimensions } }),
+  );
+});
+
 test("angles fall with the pair by powers of the base", () => {
   const { frequencies } = new Rotary({ pairing: "halves", dimensions: 6, base: 1000 });
   [1, 0.1, 0.01].forEach((angle, pair) => {

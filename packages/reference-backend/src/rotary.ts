@@ -1,3 +1,5 @@
+import { checkCount, KVPolicyError } from "@kvpolicy/core";
+
 /** Which dimensions of a head form a pair: 2j and 2j + 1 (llama.cpp's NORM), or j and j + dimensions / 2 (its NEOX). */
 export type RotaryPairing = "interleaved" | "halves";
 
@@ -27,7 +29,16 @@ export class Rotary {
   /** Cosine and sine of every pair's angle at a position, [positions][pairs × 2], as far as they were asked for. */
   readonly #angles: Float64Array[] = [];
 
+  /** @throws {KVPolicyError} `config` when the dimensions are no even number of at least 2. */
   constructor({ pairing, dimensions, base, scale = 1, factors }: RotaryOptions) {
+    checkCount("Rotary", "dimensions", dimensions, 2);
+    if (dimensions % 2 !== 0) {
+      throw new KVPolicyError({
+        code: "config",
+        message: `Rotary: dimensions are rotated in pairs, and ${dimensions} is odd.`,
+        details: { option: "dimensions", value: dimensions },
+      });
+    }
     const count = dimensions / 2;
     this.frequencies = Float64Array.from(
       { length: count },

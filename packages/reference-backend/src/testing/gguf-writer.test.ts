@@ -150,6 +150,25 @@ describe("writeGguf", () => {
       () => writeGguf({ metadata: { a: uint32(2 ** 32) }, tensors: [] }),
       "metadata",
     ],
+    [
+      "an unknown type of tensor",
+      () =>
+        writeGguf({
+          metadata: {},
+          tensors: [{ name: "a", shape: [3], type: "Q5_K" as "F32", data: three }],
+        }),
+      "tensors",
+    ],
+    [
+      "an unknown kind of number",
+      () => writeGguf({ metadata: { a: { kind: "uint7" as "uint8", value: 1 } }, tensors: [] }),
+      "metadata",
+    ],
+    [
+      "an array of an unknown kind",
+      () => writeGguf({ metadata: { a: { kind: "uint7[]" as "uint8[]", values: [1] } }, tensors: [] }),
+      "metadata",
+    ],
     ["a negative unsigned number", () => writeGguf({ metadata: { a: uint32(-1) }, tensors: [] }), "metadata"],
     ["a fraction", () => writeGguf({ metadata: { a: uint64(0.5) }, tensors: [] }), "metadata"],
     [

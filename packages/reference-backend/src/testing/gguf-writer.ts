@@ -87,7 +87,7 @@ function rangeOf(kind: GgufNumberKind): readonly [minimum: bigint, maximum: bigi
  * Writes a GGUF file of version 3: little-endian, every tensor at a multiple of 32 bytes. The same contents give the
  * same bytes.
  *
- * @throws {KVPolicyError} `config` when a tensor's values do not fill its shape, its contiguous dimension is no multiple
+ * @throws {KVPolicyError} `config` when a type or a kind of number is none that is known, a tensor's values do not fill its shape, its contiguous dimension is no multiple
  *   of its type's block (32 for the quantised types), two tensors share a name, or a whole number does not fit its kind.
  */
 export function writeGguf({ metadata, tensors }: GgufContents): Uint8Array {
@@ -135,6 +135,10 @@ function checkTensors(tensors: readonly GgufTensor[]): void {
     if (shape.length === 0 || values !== data.length) {
       throw refuse("tensors", name, `${name} has ${data.length} values for the shape [${shape.join(", ")}]`);
     }
+    if (!Object.hasOwn(TENSOR_ENCODINGS, type)) {
+      const known = Object.keys(TENSOR_ENCODINGS).join(", ");
+      throw refuse("tensors", name, `${name} has the type ${type}, and these are written: ${known}`);
+    }
     const { blockLength } = TENSOR_ENCODINGS[type];
     if ((shape[0] ?? 0) % blockLength !== 0) {
       throw refuse(
@@ -155,6 +159,7 @@ function writeEntry(header: ByteWriter, key: string, value: GgufValue): void {
     header.number("uint32", BOOLEAN_TYPE);
     header.number("uint8", Number(value));
   } else if ("value" in value) {
+    checkKind(key, value.kind);
     checkNumber(key, value.kind, value.value);
     header.number("uint32", NUMBER_ENCODINGS[value.kind].type);
     header.number(value.kind, value.value);
@@ -175,6 +180,7 @@ function writeArray(header: ByteWriter, key: string, array: GgufArray): void {
     for (const value of array.values) header.number("uint8", Number(value));
   } else {
     const kind = array.kind.slice(0, -2) as GgufNumberKind;
+    checkKind(key, kind);
     header.number("uint32", NUMBER_ENCODINGS[kind].type);
     header.number("uint64", array.values.length);
     for (const value of array.values) {
@@ -182,6 +188,12 @@ function writeArray(header: ByteWriter, key: string, array: GgufArray): void {
       header.number(kind, value);
     }
   }
+}
+
+function checkKind(key: string, kind: GgufNumberKind): void {
+  if (Object.hasOwn(NUMBER_ENCODINGS, kind)) return;
+  const known = Object.keys(NUMBER_ENCODINGS).join(", ");
+  throw refuse("metadata", kind, `${key} is a number of the kind ${kind}, and these are written: ${known}`);
 }
 
 /** A DataView would wrap a number that does not fit, without a word. */

@@ -2,7 +2,7 @@ import { checkCount, KVPolicyError } from "@kvpolicy/core";
 
 import { TENSOR_ENCODINGS, type TensorType } from "./encode-tensor.js";
 import type { GgufValue } from "./gguf-values.js";
-import { smallestVocabulary, type TokenizerKind } from "./vocabulary.js";
+import { smallestVocabulary, TOKENIZER_KINDS, type TokenizerKind } from "./vocabulary.js";
 
 /** The architectures that `randomModel` makes, by their names in GGUF. */
 export type Architecture = "llama" | "gptneox" | "falcon" | "mpt" | "mimo2";
@@ -136,10 +136,14 @@ export interface ModelPlan
 /**
  * Makes every choice that the options leave open.
  *
- * @throws {KVPolicyError} `config` naming the option, when the architecture does not have it, or sizes do not fit together.
+ * @throws {KVPolicyError} `config` naming the option, when it is none that is known, the architecture does not have it, or sizes do
+ * not fit together.
  */
 export function planModel(options: RandomModelOptions): ModelPlan {
   const { architecture, tensorType = "F32", tokenizer = "sentence-piece", bos = true } = options;
+  checkName("architecture", architecture, Object.keys(ARCHITECTURES));
+  checkName("tensorType", tensorType, Object.keys(TENSOR_ENCODINGS));
+  checkName("tokenizer", tokenizer, TOKENIZER_KINDS);
   checkOwners(options);
   const traits = ARCHITECTURES[architecture];
   const hasBiases = (trait: boolean | "optional"): boolean =>
@@ -193,6 +197,11 @@ type CountOption =
   | "feedForward"
   | "vocabularySize"
   | "contextLength";
+
+function checkName(option: string, name: string, known: readonly string[]): void {
+  if (known.includes(name)) return;
+  throw refuse(option, name, `${option} must be one of ${known.join(", ")}, not ${name}`);
+}
 
 function checkOwners(options: RandomModelOptions): void {
   const { architecture } = options;

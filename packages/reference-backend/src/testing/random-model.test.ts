@@ -321,6 +321,10 @@ describe("randomModel", () => {
     ["vocabularySize", { architecture: "llama", vocabularySize: 259 }],
     ["vocabularySize", { architecture: "llama", bos: false, vocabularySize: 258 }],
     ["vocabularySize", { architecture: "llama", tokenizer: "byte-level", vocabularySize: 257 }],
+    ["architecture", { architecture: "mamba" as "llama" }],
+    ["architecture", { architecture: "constructor" as "llama" }],
+    ["tensorType", { architecture: "llama", tensorType: "Q5_K" as "F32" }],
+    ["tokenizer", { architecture: "llama", tokenizer: "bert" as "byte-level" }],
   ])("refuses what does not fit together: %s in %o", (option, options) => {
     let error: unknown;
     try {

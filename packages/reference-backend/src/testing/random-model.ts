@@ -39,7 +39,8 @@ const LOGIT_SPREAD = 2.5;
  *
  * `mimo2` is a Llama whose heads may have sinks; its sliding window is longer than any context.
  *
- * @throws {KVPolicyError} `config` naming the option, when the architecture does not have it, or sizes do not fit together.
+ * @throws {KVPolicyError} `config` naming the option, when it is none that is known, the architecture does not have it, or sizes do
+ * not fit together.
  */
 export function randomModel(options: RandomModelOptions): Uint8Array {
   const plan = planModel(options);

@@ -1,7 +1,10 @@
 import { float32Array, type GgufValue, int32Array, stringArray, uint32 } from "./gguf-values.js";
 
 /** The two kinds of vocabularies, which llama.cpp calls `llama` and `gpt2`. */
-export type TokenizerKind = "sentence-piece" | "byte-level";
+export type TokenizerKind = (typeof TOKENIZER_KINDS)[number];
+
+/** Both. */
+export const TOKENIZER_KINDS = ["sentence-piece", "byte-level"] as const;
 
 /** What a vocabulary is made of. */
 export interface VocabularyOptions {
