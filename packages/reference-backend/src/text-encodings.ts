@@ -2,7 +2,7 @@ import { Tokenizer as UntypedTokenizer } from "@huggingface/tokenizers";
 import { KVPolicyError } from "@kvpolicy/core";
 
 import { preTokenizers, type PreTokenizer } from "./pre-tokenizers.js";
-import { readNumbers, readStrings, TOKEN_TYPES, type Vocabulary } from "./vocabulary.js";
+import { readNumbers, readStrings, refuseVocabulary, TOKEN_TYPES, type Vocabulary } from "./vocabulary.js";
 
 /** How a kind of vocabulary writes text into its tokens. */
 export interface TextEncoding {
@@ -46,6 +46,8 @@ function refuseTokenizer(feature: string, known: readonly string[]): KVPolicyErr
   });
 }
 
+const MERGES = "tokenizer.ggml.merges";
+
 function createByteLevel(
   metadata: Readonly<Record<string, unknown>>,
   { tokens, ids, types }: Vocabulary,
@@ -53,7 +55,7 @@ function createByteLevel(
   const name = metadata["tokenizer.ggml.pre"] ?? "default";
   const preTokenizer = preTokenizers.get(nameOf(name));
   if (!preTokenizer) throw refuseTokenizer(`pre-tokenizer ${nameOf(name)}`, [...preTokenizers.keys()]);
-  const merges = readStrings(metadata, "tokenizer.ggml.merges").map(splitMerge);
+  const merges = readStrings(metadata, MERGES).map(splitMerge);
   const encode = createBytePairEncoder({ ids, merges, preTokenizer });
   const byteOfCharacter = new Map(byteCharacters().map((character, byte) => [character, byte]));
   return {
@@ -75,6 +77,7 @@ function createByteLevel(
 /** The two tokens of a merge. A space stands between them, and the first may be one itself. */
 function splitMerge(merge: string): readonly [string, string] {
   const space = merge.indexOf(" ", 1);
+  if (space < 0) throw refuseVocabulary(`has the merge ${JSON.stringify(merge)} of one part`, MERGES);
   return [merge.slice(0, space), merge.slice(space + 1)];
 }
 

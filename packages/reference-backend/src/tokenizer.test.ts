@@ -165,11 +165,19 @@ describe("byte-level BPE", () => {
     );
   });
 
+  test.each([-1, 1024, 2 ** 32 - 1])("knows no special token %d", (id) => {
+    const without = createTokenizer({ ...metadata, "tokenizer.ggml.bos_token_id": id });
+    expect([without.bos, without.addsBos, without.eos]).toEqual([undefined, false, tokenizer.eos]);
+  });
+
   test.each<[string, Metadata, string]>([
     ["missing tokens", { "tokenizer.ggml.tokens": undefined }, "tokenizer.ggml.tokens"],
     ["equal tokens", { "tokenizer.ggml.tokens": ["a", "a"] }, "tokenizer.ggml.tokens"],
     ["too few types", { "tokenizer.ggml.token_type": [1, 1] }, "tokenizer.ggml.token_type"],
     ["missing merges", { "tokenizer.ggml.merges": 3 }, "tokenizer.ggml.merges"],
+    ["a merge of one part", { "tokenizer.ggml.merges": ["a b", " c"] }, "tokenizer.ggml.merges"],
+    ["a special token between two", { "tokenizer.ggml.bos_token_id": 1.5 }, "tokenizer.ggml.bos_token_id"],
+    ["a special token by its text", { "tokenizer.ggml.eos_token_id": "a" }, "tokenizer.ggml.eos_token_id"],
     ["missing scores", { "tokenizer.ggml.model": "llama" }, "tokenizer.ggml.scores"],
   ])("refuses %s", (_, change, key) => {
     expect(() => createTokenizer({ ...metadata, ...change })).toThrow(

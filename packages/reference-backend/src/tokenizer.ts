@@ -28,7 +28,9 @@ export interface TokenizerOptions {
 
 /**
  * Makes the tokenizer that GGUF metadata describes: byte-level BPE (`gpt2`) or SentencePiece (`llama`). It gives the tokens
- * that llama.cpp gives.
+ * that llama.cpp gives, with two exceptions. Where the file names no beginning-of-sequence or end-of-sequence token there is none,
+ * and llama.cpp falls back on ids of its own. Where two joins of SentencePiece have the same score, the one that makes the first
+ * token of the vocabulary comes first, and in llama.cpp the leftmost.
  *
  * @throws {KVPolicyError} `unsupported` for another kind of tokenizer or an unknown pre-tokenizer, `config` when the
  * vocabulary is missing or damaged.

@@ -114,7 +114,8 @@ const FILL_IN_ROLES: readonly FillInRole[] = [
 /**
  * Reads a vocabulary from GGUF metadata, and sets right what llama.cpp sets right: some tokens are told by their text.
  *
- * @throws {KVPolicyError} `config` when the tokens are missing, or a text or the types do not fit.
+ * @throws {KVPolicyError} `config` when the tokens are missing, a text or the types do not fit, or the id of a special token is no whole
+ * number.
  */
 export function readVocabulary(metadata: Readonly<Record<string, unknown>>): Vocabulary {
   // An empty text would be found everywhere.
@@ -130,7 +131,11 @@ export function readVocabulary(metadata: Readonly<Record<string, unknown>>): Voc
   const types = readTypes(metadata, tokens.length);
   const idOf = (key: string): number | undefined => {
     const id = metadata[`tokenizer.ggml.${key}`];
-    return typeof id === "number" && id < tokens.length ? id : undefined;
+    if (id === undefined) return undefined;
+    if (!Number.isSafeInteger(id))
+      throw refuseVocabulary(`names no token with ${key}`, `tokenizer.ggml.${key}`);
+    // As in llama.cpp, an id outside the vocabulary is none.
+    return tokens[id as number] === undefined ? undefined : (id as number);
   };
   const bos = idOf("bos_token_id");
   const eos = idOf("eos_token_id");
@@ -202,7 +207,8 @@ export function readNumbers(
   throw refuseVocabulary(`has ${found} numbers in ${key} for ${count} tokens`, key);
 }
 
-function refuseVocabulary(problem: string, key: string): KVPolicyError {
+/** The vocabulary in the metadata is damaged. */
+export function refuseVocabulary(problem: string, key: string): KVPolicyError {
   return new KVPolicyError({
     code: "config",
     message: `The model's vocabulary ${problem}.`,
