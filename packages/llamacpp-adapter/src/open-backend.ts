@@ -27,7 +27,10 @@ export interface ContextOptions {
    * fewer cores they wait for each other.
    */
   readonly threads?: number | undefined;
-  /** Most tokens that one decode of the engine takes; longer blocks are split. Defaults to 512, or to the cells if they are fewer. */
+  /**
+   * Most tokens that one decode of the engine takes; longer blocks are split. Defaults to the cells rounded up to a multiple of
+   * 256, as llama.cpp allocates them, at most 512.
+   */
   readonly batch?: number | undefined;
 }
 

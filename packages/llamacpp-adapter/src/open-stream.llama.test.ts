@@ -243,6 +243,10 @@ describe("refusals", () => {
     await expectConfig({ policy: sinkWindow({ sinks: 4, window: 60 }), budget: 128 }, /128.*64/);
   });
 
+  test("no policy", async () => {
+    await expectConfig({} as OpenStreamOptions, /policy must be an object with a function plan/);
+  });
+
   test("a budget that memory cannot hold, with an estimate", async () => {
     await expectConfig(
       { policy: sinkWindow(), budget: 1_000_000_000, onWarning: () => undefined },

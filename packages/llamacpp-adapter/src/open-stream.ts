@@ -1,4 +1,10 @@
-import { createStream, resolveBudget, type CacheStream, type KVCachePolicy } from "@kvpolicy/core";
+import {
+  checkPolicy,
+  createStream,
+  resolveBudget,
+  type CacheStream,
+  type KVCachePolicy,
+} from "@kvpolicy/core";
 import type { LlamaModel } from "node-llama-cpp";
 
 import {
@@ -51,13 +57,14 @@ export interface LlamaStream extends CacheStream<LlamaSampling> {
  * await stream.appendText(book);
  * for await (const { text } of stream.generate({ maxTokens: 200, temperature: 0.7 })) process.stdout.write(text);
  * ```
- * @throws {KVPolicyError} `config` when options contradict each other or the model, or memory cannot hold the budget;
- * `unsupported` when the policy needs what llama.cpp cannot do with this model; `disposed` when the model was disposed;
+ * @throws {KVPolicyError} `config` when there is no policy, options contradict each other or the model, or memory cannot hold the
+ * budget; `unsupported` when the policy needs what llama.cpp cannot do with this model; `disposed` when the model was disposed;
  * `backend-failed` when llama.cpp cannot create the context.
  */
 export async function openStream(model: LlamaModel, options: OpenStreamOptions): Promise<LlamaStream> {
   checkContextOptions("openStream", model, options);
   const { policy, onWarning = emitWarning } = options;
+  checkPolicy("openStream", policy);
   const bos = findBos(model, options.bos);
   const namedBudget = options.budget ?? policy.budget;
   const budget = resolveBudget(
