@@ -2,17 +2,20 @@
 import { loadModel, openStream } from "@kvpolicy/reference-backend";
 import { sinkWindow } from "@kvpolicy/sink-window";
 
-/** Milliseconds and tokens per second. */
+/** What is measured. The cache is full, and evictions go on, in both streams of tokens. */
 export interface Speed {
+  /** Milliseconds that loading takes. */
   readonly loadMilliseconds: number;
+  /** Tokens per second that are appended in a single call. */
   readonly prefill: number;
+  /** Tokens per second that are appended one by one. Nothing is drawn. */
   readonly decode: number;
 }
 
 const PREFILL = 512;
 const DECODE = 600;
 
-/** Loads the model, reads a stretch at once, then generates token by token with a full cache and evictions. */
+/** Loads the model, fills the cache, then appends a stretch in a single call and another one token by token. */
 export async function measureSpeed(bytes: Uint8Array, budget: number): Promise<Speed> {
   const start = performance.now();
   const model = await loadModel(bytes);
