@@ -5,7 +5,7 @@ import type { BackendSubject, Oracle } from "../src/index.js";
 const VOCABULARY = 100;
 
 /** What the fake predicts, worked out from its two hash functions alone. */
-export const fakeOracle: Oracle = ({ tokens, visible }, rows) => {
+const fakeOracle: Oracle = ({ tokens, visible }, rows) => {
   const contents: number[] = [];
   visible.forEach((seen, row) => {
     contents.push(
