@@ -29,7 +29,7 @@ import { createTemporaryFolder, loadLlama } from "../testing/models.js";
 import { LlamaBackend } from "./llama-backend.js";
 import { NativeSequence } from "./native-sequence.js";
 import { describeCapabilities, openBackend } from "./open-backend.js";
-import type { CacheType } from "./reindex-gate.js";
+import type { CacheType } from "./cache-types.js";
 import type { LlamaSampling } from "./sampling.js";
 
 let llama: Llama;

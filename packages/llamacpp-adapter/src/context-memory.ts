@@ -2,7 +2,7 @@ import { totalmem } from "node:os";
 
 import type { GgufMetadata, LlamaModel } from "node-llama-cpp";
 
-import type { CacheType } from "./reindex-gate.js";
+import type { CacheType } from "./cache-types.js";
 import { readSettings } from "./settings.js";
 
 const BITS: Readonly<Record<CacheType, number>> = { F32: 32, F16: 16, BF16: 16, Q8_0: 8.5, Q4_0: 4.5 };

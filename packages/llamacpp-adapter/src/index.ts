@@ -6,6 +6,7 @@ export {
   type OpenedBackend,
 } from "./open-backend.js";
 export { openStream, type LlamaStream, type OpenStreamOptions, type StreamWarning } from "./open-stream.js";
-export { checkReindex, type CacheType, type ReindexFacts } from "./reindex-gate.js";
+export type { CacheType } from "./cache-types.js";
+export { checkReindex, type ReindexFacts } from "./reindex-gate.js";
 export type { LlamaSampling } from "./sampling.js";
 export { createTokenCodec, type TokenCodecOptions } from "./token-codec.js";

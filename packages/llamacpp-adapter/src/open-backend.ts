@@ -11,7 +11,8 @@ import { bytesPerCell, installedBytes, readHeadSizes } from "./context-memory.js
 import { LlamaBackend } from "./llama-backend.js";
 import { NativeSequence } from "./native-sequence.js";
 import { refuseDisposed } from "./refuse-disposed.js";
-import { CACHE_TYPES, checkReindex, type CacheType } from "./reindex-gate.js";
+import { CACHE_TYPES, type CacheType } from "./cache-types.js";
+import { checkReindex } from "./reindex-gate.js";
 import type { LlamaSampling } from "./sampling.js";
 
 /** How llama.cpp keeps and computes the cells. */

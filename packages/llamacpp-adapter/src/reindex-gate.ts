@@ -1,14 +1,9 @@
 import type { Capability } from "@kvpolicy/core";
 import type { GgufMetadata } from "node-llama-cpp";
 
+import type { CacheType } from "./cache-types.js";
 import { readHeadSizes } from "./context-memory.js";
 import { readSettings } from "./settings.js";
-
-/** Types of cached keys and values. */
-export const CACHE_TYPES = ["F32", "F16", "BF16", "Q8_0", "Q4_0"] as const;
-
-/** One of {@link CACHE_TYPES}. */
-export type CacheType = (typeof CACHE_TYPES)[number];
 
 /** What decides whether llama.cpp can move this model's cached keys to other positions. */
 export interface ReindexFacts {
