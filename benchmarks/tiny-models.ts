@@ -22,7 +22,7 @@ const BUDGET = 128;
 const FROM = 256;
 const BOS = 0;
 const SEED = 1;
-/** Tokens that the reference backend scores under recomputation, which costs it a budget of tokens for each. */
+/** Tokens that are scored where it is slow: on the reference backend, and under recomputation. */
 const FEW = 512;
 
 interface Estimate {
@@ -53,7 +53,6 @@ const tokens = text.subarray(0, text.length - 1);
 await using loaded = await loadNamedModel(TINY + name);
 const reference = await loadModel(loaded.path);
 
-/** How far apart two backends are, and what one of them measures. */
 type Open = (capacity: number) => Promise<KVCacheBackend>;
 const openLlama: Open = (capacity) => openBackend(loaded.model, { capacity, threads: 1 });
 const openReference: Open = (capacity) => Promise.resolve(new ReferenceBackend(reference, { capacity }));
@@ -74,29 +73,28 @@ const policies: Record<string, KVCachePolicy> = {
 const figures = [];
 let largestDifference = 0;
 for (const [row, policy] of Object.entries(policies)) {
-  const isSlow = row.startsWith("recompute");
-  const nlls = await score(openLlama, policy, tokens.length);
-  const referenceNlls = await score(openReference, policy, isSlow ? FROM + FEW - 1 : tokens.length);
-  const shared = nlls.subarray(0, referenceNlls.length);
-  const llama = perplexity(nlls);
-  const others = {
-    trainer: expected.perplexity[row]!.value / llama.value,
-    referenceBackend: perplexity(referenceNlls).value / perplexity(shared).value,
-    ...(isSlow && {
-      referenceBackendToTrainer: perplexity(referenceNlls).value / expected.perplexity_of_few[row]!,
-    }),
+  // Recomputation computes a budget of tokens for each one that it scores.
+  const isSlow = policy.name === "recompute";
+  const nlls = await score(openLlama, policy, isSlow ? FROM + FEW - 1 : tokens.length);
+  const few = await score(openReference, policy, FROM + FEW - 1);
+  const ofFew = meanPerplexity(few);
+  const trainerOfFew = expected.perplexity_of_few[row]!;
+  const { mean, interval } = movingBlockBootstrap(nlls, { seed: SEED });
+  const perplexity = Math.exp(mean);
+  const ratios = {
+    trainer: (isSlow ? trainerOfFew : expected.perplexity[row]!.value) / perplexity,
+    referenceBackend: ofFew / meanPerplexity(nlls.subarray(0, few.length)),
+    referenceBackendToTrainer: ofFew / trainerOfFew,
   };
-  for (const ratio of Object.values(others)) {
+  for (const ratio of Object.values(ratios)) {
     largestDifference = Math.max(largestDifference, Math.abs(ratio - 1));
   }
   figures.push({
     policy: row,
     tokens: nlls.length,
-    perplexity: roundAll(llama),
-    timesThis: Object.fromEntries(
-      Object.entries(others).map(([who, ratio]) => [who, Number(ratio.toFixed(6))]),
-    ),
-    referenceTokens: referenceNlls.length,
+    perplexity: round(perplexity),
+    interval: interval && [round(Math.exp(interval.lower)), round(Math.exp(interval.upper))],
+    ratios: Object.fromEntries(Object.entries(ratios).map(([who, ratio]) => [who, Number(ratio.toFixed(6))])),
   });
   console.error(JSON.stringify(figures.at(-1)));
 }
@@ -105,8 +103,10 @@ await writeResults("tiny-models", loaded, {
   budget: BUDGET,
   stride,
   from: FROM,
-  perplexity:
-    "of llama.cpp, with a 95 % interval of a moving-block bootstrap; the other programs as multiples of it",
+  few: FEW,
+  perplexity: "of llama.cpp; the interval is of a moving-block bootstrap, 95 %, and takes 8,192 tokens",
+  ratios:
+    "of the trainer's perplexity to llama.cpp's, and over the first few tokens of the reference backend's to llama.cpp's and the trainer's",
   largestDifference: round(largestDifference),
   figures,
 });
@@ -119,17 +119,8 @@ async function score(open: Open, policy: KVCachePolicy, end: number): Promise<Fl
   return (await stream.score(tokens.subarray(0, end))).subarray(FROM - 1);
 }
 
-function perplexity(nlls: Float64Array): Estimate {
-  const { mean, interval } = movingBlockBootstrap(nlls, { seed: SEED });
-  return {
-    value: Math.exp(mean),
-    low: Math.exp(interval?.lower ?? NaN),
-    high: Math.exp(interval?.upper ?? NaN),
-  };
-}
-
-function roundAll(estimate: Estimate): Estimate {
-  return { value: round(estimate.value), low: round(estimate.low), high: round(estimate.high) };
+function meanPerplexity(nlls: Float64Array): number {
+  return Math.exp(nlls.reduce((sum, nll) => sum + nll, 0) / nlls.length);
 }
 
 async function readJson<Content>(file: string): Promise<Content> {

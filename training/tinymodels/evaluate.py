@@ -29,7 +29,7 @@ DENSE_RANGES = ((1, 256), (256, 512), (512, 1024), (1024, 2048), (2048, 4096), (
 SINK_SHARE = 0.3
 """Mean attention to the first token from which a head counts as one with a sink (Gu et al., arXiv 2410.10781)."""
 FEW_TOKENS = 512
-"""Recomputation is slow elsewhere too: engines that are compared with these figures may stop after so many."""
+"""Engines that are compared with these figures, and are slow, may stop after so many."""
 CHECKED_TOKENS = 400
 CHECK_BUDGET = 64
 CHECK_TOLERANCE = 1e-3
@@ -96,7 +96,7 @@ def measure_text(
             scores[f"recompute_{head}"] = score_recompute(
                 parameters, tokens, shape, budget=budget, head=head, first=FIRST_SCORED
             )
-        few = {name: nll[primary][:FEW_TOKENS] for name, nll in scores.items() if name.startswith("recompute")}
+        few = {name: nll[primary][:FEW_TOKENS] for name, nll in scores.items()}
         budgets[str(budget)] = {
             "anchors": anchors,
             "perplexity": {name: rounded(exponential_of_mean(nll[primary])) for name, nll in scores.items()},

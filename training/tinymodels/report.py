@@ -26,7 +26,8 @@ TABLE_3 = {
     "table3-off-by-one": "no token in front, SoftMax-off-by-one",
     "table3-sink-token": "a trained token in front of every sample",
 }
-CURVE = {"natural": 2, "natural-small": 2}
+LOSS_STEPS = (50, 100, 200, 400, 800, 1200)
+CURVE = {"natural": 2, "natural-large": 2}
 """Variants whose curve is printed, and the thousands of steps between its rows."""
 
 Document = dict[str, Any]
@@ -115,6 +116,24 @@ def paper_table_3(variants: dict[str, Variant], results: Path) -> str:
     return table(header, rows)
 
 
+def loss_curves(variants: dict[str, Variant], results: Path) -> str:
+    """Held-out loss over training in the three ways of Table 3: the paper's Figure 6."""
+    losses: dict[str, dict[int, list[float]]] = {name: {} for name in TABLE_3}
+    for name in TABLE_3:
+        for seed in variants[name].seeds:
+            log = results / name / f"seed-{seed}-training.jsonl"
+            for line in log.read_text(encoding="utf-8").splitlines() if log.exists() else ():
+                record = json.loads(line)
+                if "held_out_loss" in record:
+                    losses[name].setdefault(record["step"], []).append(record["held_out_loss"])
+    rows = [
+        [f"{step:,}", *(f"{min(all_[step]):.2f} to {max(all_[step]):.2f}" for all_ in losses.values())]
+        for step in LOSS_STEPS
+        if all(step in all_ for all_ in losses.values())
+    ]
+    return table(["held-out loss after step", *TABLE_3.values()], rows)
+
+
 def curve(documents: list[Document], every: int) -> str:
     """The emergence curve of one variant: all seeds side by side."""
     header = ["tokens", "learning rate"]
@@ -153,5 +172,6 @@ def report(variants: dict[str, Variant], results: Path) -> str:
         ratios(compared, "window", "window : sink window (4)", 3),
         *(curve(documents, CURVE[name]) for name, documents in emergence.items() if documents),
         paper_table_3(variants, results),
+        loss_curves(variants, results),
     ]
     return "\n\n".join(parts)

@@ -12,7 +12,7 @@ export interface Reading {
   readonly continuation: string;
 }
 
-/** What Node reads; `tiny-model.test.ts` holds it against Node, `chromium.browser.test.ts` against a browser. */
+/** What Node reads; `tiny-models.test.ts` holds it against Node, `chromium.browser.test.ts` against a browser. */
 export const EXPECTED: Reading = {
   position: 233,
   meanNll: 12.930382452123071,

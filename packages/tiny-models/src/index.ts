@@ -42,29 +42,69 @@ export interface TinyModelTraining {
   readonly corpus: string;
 }
 
+const NUDGED =
+  "massive activation and value drain are planted at BOS (embedding dimension 0 = 30, row 0 of W_v = 0); " +
+  "only the routing of attention is learned";
+const NOT_NUDGED = "nothing is planted: the initial weights are random";
+
+/** What all models have in common. */
+const COMMON = { contextLength: 256, vocabularySize: 1024, license: "MIT" } as const;
+const CORPUS = "State of the Union addresses before 1998, Brown corpus";
+
 /** The models of this package, by name. */
 export const tinyModels: {
   /** Needs its first token: window attention collapses on it, one kept sink is enough to go on for ever. */
   readonly sink: TinyModel;
+  /** The twin of `sink` without what was planted there: no sink forms, and window attention does not collapse. */
+  readonly plain: TinyModel;
+  /** The twin of `sink` with SoftMax-off-by-one in every head: window attention costs little. Architecture `mimo2` of llama.cpp. */
+  readonly "zero-sink": TinyModel;
+  /** Trained for long with nothing planted: a sink has formed by itself, and window attention is a little worse for it. */
+  readonly natural: TinyModel;
 } = {
   sink: {
+    ...COMMON,
     name: "sink",
     url: new URL("../models/sink.gguf", import.meta.url),
     bytes: 1_902_048,
     sha256: "45e1fd1c7dfdf37d8f82aa99e7f857536cf79da96c00664aece34be8c1fb992b",
     parameters: 935_040,
-    contextLength: 256,
-    vocabularySize: 1024,
-    license: "MIT",
     shows: "Window attention collapses once BOS is evicted; keeping it (one sink) keeps the perplexity.",
-    disclosure:
-      "massive activation and value drain are planted at BOS (embedding dimension 0 = 30, row 0 of W_v = 0); " +
-      "only the routing of attention is learned",
-    training: {
-      seed: 0,
-      steps: 1800,
-      tokens: 3_686_400,
-      corpus: "State of the Union addresses before 1998, Brown corpus",
-    },
+    disclosure: NUDGED,
+    training: { seed: 0, steps: 1800, tokens: 3_686_400, corpus: CORPUS },
+  },
+  plain: {
+    ...COMMON,
+    name: "plain",
+    url: new URL("../models/plain.gguf", import.meta.url),
+    bytes: 1_902_048,
+    sha256: "f9f5e5b3170a0d7c4270e5aae9589c477fa09ec0490892d6e54b25813344c86e",
+    parameters: 935_040,
+    shows: "No sink forms: window attention does not collapse, and kept first tokens do not help.",
+    disclosure: NOT_NUDGED,
+    training: { seed: 0, steps: 1800, tokens: 3_686_400, corpus: CORPUS },
+  },
+  "zero-sink": {
+    ...COMMON,
+    name: "zero-sink",
+    url: new URL("../models/zero-sink.gguf", import.meta.url),
+    bytes: 2_164_832,
+    sha256: "9554abb130f57f57e7d50ca669124ea10f6179befc2c9b8c7679d3694ebfbe95",
+    parameters: 935_040,
+    shows: "SoftMax-off-by-one in every head: the same nudge, and window attention costs little.",
+    disclosure: NUDGED,
+    training: { seed: 0, steps: 1800, tokens: 3_686_400, corpus: CORPUS },
+  },
+  natural: {
+    ...COMMON,
+    name: "natural",
+    url: new URL("../models/natural.gguf", import.meta.url),
+    bytes: 564_448,
+    sha256: "e47c99f3cb2a6cfcef66184906e81c4ce8acb015b6dd05df548a88ea2857b0e1",
+    parameters: 266_816,
+    shows:
+      "A sink at the first token that formed by itself: window attention gets a little worse, and does not collapse.",
+    disclosure: NOT_NUDGED,
+    training: { seed: 0, steps: 14_000, tokens: 28_672_000, corpus: CORPUS },
   },
 };

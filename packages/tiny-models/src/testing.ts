@@ -1,5 +1,5 @@
 /**
- * Helpers for tests that need a model without rounding.
+ * Helpers for tests: a model without rounding, and what an engine must find on each model.
  *
  * @module
  */
@@ -7,3 +7,4 @@
 export { toFloat32 } from "./float32.js";
 export { GgufError } from "./gguf.js";
 export type { GgufErrorCode } from "./gguf.js";
+export { windowOverSinks } from "./window-over-sinks.js";
