@@ -15,6 +15,9 @@ await using loaded = await loadNamedModel();
 const model = await loadModel(loaded.path);
 const text = await readTokens(loaded.model, STRETCHES * LENGTH);
 
+const { bos, shouldPrependBosToken } = loaded.model.tokens;
+const front = shouldPrependBosToken && bos !== null ? [bos] : [];
+
 const { heads } = model.shape;
 /** Sum of the shares of cell 0, cells 0 to 3 and the token itself, [layers][heads]. */
 const sums = model.layers.map(() =>
@@ -36,7 +39,9 @@ for (let stretch = 0; stretch < STRETCHES; stretch += 1) {
       });
     });
   });
-  await backend.decode(text.subarray(stretch * LENGTH, (stretch + 1) * LENGTH));
+  const part = text.subarray(stretch * LENGTH, (stretch + 1) * LENGTH);
+  // A model that was trained with a beginning-of-sequence token has its sink there.
+  await backend.decode(Uint32Array.of(...front, ...part).subarray(0, LENGTH));
 }
 
 const layers = sums.map((perHead, layer) => {
@@ -52,6 +57,7 @@ const layers = sums.map((perHead, layer) => {
 });
 await writeResults("attention-sinks", loaded, {
   stretches: STRETCHES,
+  ...(front.length > 0 && { bos: true }),
   length: LENGTH,
   from: FROM,
   queries,

@@ -57,7 +57,7 @@ export const tinyModels: {
   readonly sink: TinyModel;
   /** The twin of `sink` without what was planted there: no sink forms, and window attention does not collapse. */
   readonly plain: TinyModel;
-  /** The twin of `sink` with SoftMax-off-by-one in every head: window attention costs little. Architecture `mimo2` of llama.cpp. */
+  /** The twin of `sink` with SoftMax-off-by-one in every head: window attention gets worse, and does not collapse. Architecture `mimo2` of llama.cpp. */
   readonly "zero-sink": TinyModel;
   /** Trained for long with nothing planted: a sink has formed by itself, and window attention is a little worse for it. */
   readonly natural: TinyModel;
@@ -88,10 +88,11 @@ export const tinyModels: {
     ...COMMON,
     name: "zero-sink",
     url: new URL("../models/zero-sink.gguf", import.meta.url),
-    bytes: 2_164_832,
-    sha256: "9554abb130f57f57e7d50ca669124ea10f6179befc2c9b8c7679d3694ebfbe95",
+    bytes: 2_164_864,
+    sha256: "43f5c4bd23b1c985e457ead10703e7c66bf452ff7d376149da2f8015506f256f",
     parameters: 935_040,
-    shows: "SoftMax-off-by-one in every head: the same nudge, and window attention costs little.",
+    shows:
+      "SoftMax-off-by-one in every head: with the same nudge, window attention gets worse, and does not collapse.",
     disclosure: NUDGED,
     training: { seed: 0, steps: 1800, tokens: 3_686_400, corpus: CORPUS },
   },
