@@ -1,11 +1,14 @@
 """The configuration says what is trained, and what it does not know is an error."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from tinymodels.corpus import BOS_ID
+from tinymodels.report import TABLE_3
 from tinymodels.train import draw_batch
-from tinymodels.variants import make_variant, read_variants
+from tinymodels.variants import TRAINING_FOLDER, make_variant, read_variants
 
 DEFAULTS = {
     "seeds": [0],
@@ -26,6 +29,14 @@ def test_every_variant_can_be_read():
         "natural",
     }
     assert all(variant.shipped in (None, *variant.seeds) for variant in variants.values())
+
+
+def test_the_configuration_for_a_gpu_has_the_three_runs_of_table_3():
+    variants = read_variants(TRAINING_FOLDER / "variants-gpu.toml")
+    assert set(variants) == set(TABLE_3)
+    vanilla, off_by_one, token = (variants[name] for name in TABLE_3)
+    assert replace(vanilla.shape, off_by_one=True) == off_by_one.shape
+    assert (vanilla.front, off_by_one.front, token.front) == ("nothing", "nothing", "bos")
 
 
 def test_the_controls_differ_from_what_they_control_in_one_thing():

@@ -13,7 +13,7 @@ from tinymodels.gguf_file import write_gguf
 from tinymodels.model import load_checkpoint
 from tinymodels.report import report
 from tinymodels.train import train
-from tinymodels.variants import TRAINING_FOLDER, Variant, read_variants
+from tinymodels.variants import CONFIGURATION, TRAINING_FOLDER, Variant, read_variants
 
 PACKAGE_FOLDER = TRAINING_FOLDER.parent / "packages/tiny-models"
 STAGES = {
@@ -27,10 +27,13 @@ STAGES = {
 
 
 def main() -> None:
-    variants = read_variants()
+    first = argparse.ArgumentParser(add_help=False)
+    first.add_argument("--configuration", type=Path, default=CONFIGURATION, help="defaults to variants.toml")
+    variants = read_variants(first.parse_known_args()[0].configuration)
     parser = argparse.ArgumentParser(
         prog="python -m tinymodels",
         description=__doc__,
+        parents=[first],
         epilog="; ".join(f"{stage}: {purpose}" for stage, purpose in STAGES.items()),
     )
     parser.add_argument("stages", nargs="*", metavar="stage", help=", ".join(STAGES))
@@ -51,6 +54,7 @@ def main() -> None:
         prepare_corpus(options.corpus, options.output)
     corpus = load_corpus(options.output)
     if "corpus" in stages:
+        options.results.mkdir(parents=True, exist_ok=True)
         write_streams(corpus, options.results / "streams.json")
     for name in options.variants:
         for seed in options.seeds or variants[name].seeds:

@@ -166,7 +166,7 @@ def report(variants: dict[str, Variant], results: Path) -> str:
         if document["seed"] == variant.shipped
     ]
     compared = [document for name in variants if name not in TABLE_3 for document in evaluations[name]]
-    emergence = {name: read_results(results, variants[name], "emergence") for name in CURVE}
+    emergence = {name: read_results(results, variants[name], "emergence") for name in CURVE if name in variants}
     parts = [
         *(perplexities(document) for document in shipped),
         ratios(compared, "window", "window : sink window (4)", 3),
