@@ -1,4 +1,4 @@
-"""Trains, evaluates and exports `sink`, a one-million-parameter model that shows an attention sink."""
+"""Trains, measures and exports the tiny models: what shows attention sinks, and its controls."""
 
 import os
 
