@@ -101,11 +101,11 @@ export const tinyModels: {
     name: "natural",
     url: new URL("../models/natural.gguf", import.meta.url),
     bytes: 564_448,
-    sha256: "e47c99f3cb2a6cfcef66184906e81c4ce8acb015b6dd05df548a88ea2857b0e1",
+    sha256: "2653272378fca614f6a6606360833a497a6e7add0f630a0aefce9c14389b0a0b",
     parameters: 266_816,
     shows:
       "A sink at the first token that formed by itself: window attention gets a little worse, and does not collapse.",
     disclosure: NOT_NUDGED,
-    training: { seed: 0, steps: 14_000, tokens: 28_672_000, corpus: CORPUS },
+    training: { seed: 1, steps: 14_000, tokens: 28_672_000, corpus: CORPUS },
   },
 };
