@@ -105,7 +105,13 @@ class NaiveStream {
   truncate(position: number): { exact: boolean } {
     const { cells, held, marks, evictedFor } = this.state;
     const exact = evictedFor.every((at) => at < position);
-    if (position === this.state.position) return { exact: true };
+    const keptMarks = marks
+      .filter(({ start }) => start < position)
+      .map((mark) => ({ ...mark, end: Math.min(mark.end, position) }));
+    if (position === this.state.position) {
+      this.#set({ marks: keptMarks });
+      return { exact: true };
+    }
     if (position === this.#start.position) {
       this.clear();
       return { exact: true };
@@ -122,9 +128,7 @@ class NaiveStream {
       cells: kept,
       held: last && { token: last.token, position: last.position, nll: last.nll },
       position,
-      marks: marks
-        .filter(({ start }) => start < position)
-        .map((mark) => ({ ...mark, end: Math.min(mark.end, position) })),
+      marks: keptMarks,
       evictedFor: evictedFor.map((at) => Math.min(at, position - 1)),
     });
     return { exact };

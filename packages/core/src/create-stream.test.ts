@@ -515,6 +515,15 @@ describe("marks", () => {
     expect((await stream.snapshot()).marks).toEqual([{ name: "turn", start: 2, end: 4 }]);
   });
 
+  test("of tokens that never came are forgotten by a truncate to where the stream is", async () => {
+    const { stream, backend } = open();
+    await stream.append(upTo(4));
+    stream.mark("turn", { start: 4, end: 5 });
+    expect(await stream.truncate(4)).toEqual({ exact: true });
+    expect((await stream.snapshot()).marks).toEqual([]);
+    expect(backend.calls.map(({ method }) => method)).not.toContain("truncate");
+  });
+
   test("a pinned one forbids plans that touch it", async () => {
     const { stream } = open({ policy: keepFirst(1, 2), budget: 6 });
     stream.mark(PINNED_MARK, { start: 2, end: 3 });

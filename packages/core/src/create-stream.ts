@@ -141,7 +141,7 @@ class PolicyStream<Sampling> implements CacheStream<Sampling> {
       if (!Number.isSafeInteger(position) || position < this.#firstPosition || position > state.position) {
         throw outOfRange("position", position, this.#firstPosition, state.position);
       }
-      return { exact: position === state.position || (await state.goBack(position)) };
+      return { exact: await state.goBack(position) };
     });
   }
 

@@ -84,12 +84,12 @@ export class StreamState {
 
   /** Forgets everything from a stream position on. Answers whether the stream is what it was at that position. */
   async goBack(position: number): Promise<boolean> {
-    if (position === (this.#bos === undefined ? 0 : 1)) {
+    if (position < this.position && position === (this.#bos === undefined ? 0 : 1)) {
       await this.clear();
       return true;
     }
     const exact = position > this.lastEviction;
-    await this.#holdLastBefore(position);
+    if (position < this.position) await this.#holdLastBefore(position);
     this.mirror.forgetMarksFrom(position);
     this.position = position;
     this.lastEviction = Math.min(this.lastEviction, position - 1);
