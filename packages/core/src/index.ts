@@ -25,7 +25,7 @@ export {
   type ErrorDetails,
   type InvalidPlanDetails,
 } from "./errors.js";
-export { BOS_MARK, PINNED_MARK, type Mark } from "./mark.js";
+export { BOS_MARK, PINNED_MARK, TURN_MARK, type Mark } from "./mark.js";
 export { checkCount, checkPolicy, checkStride, resolveStride, type Stride } from "./options.js";
 export {
   definePolicy,
