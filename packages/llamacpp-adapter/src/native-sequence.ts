@@ -3,6 +3,7 @@ import type { LlamaContext, LlamaContextSequence, Token } from "node-llama-cpp";
 
 import { disposedModel } from "./refuse-disposed.js";
 import type { LlamaSampling } from "./sampling.js";
+import { ThreadTurns } from "./thread-turns.js";
 
 /** A row of logits of the latest decode. */
 export type LogitRow = number & { readonly logitRow: never };
@@ -60,8 +61,8 @@ interface SequenceInternals {
 
 const END = -1;
 
-/** node-llama-cpp crashes the process when two contexts decode on Vulkan at once; its own lock cannot be reached from here. */
-let vulkanTurn: Promise<unknown> = Promise.resolve();
+/** All streams of the process share the machine's cores. */
+let turns: ThreadTurns | undefined;
 
 /**
  * The one place that touches what node-llama-cpp does not publish: decoding at positions of our choice, removal and shift
@@ -76,7 +77,8 @@ export class NativeSequence {
   readonly #preventDisposal: () => { dispose(): void };
   readonly #resolveSamplerConfig: (options: LlamaSampling) => object;
   readonly #createSampler: () => NativeSampler;
-  readonly #isVulkan: boolean;
+  readonly #turns: ThreadTurns;
+  readonly #threads: number;
 
   constructor(context: LlamaContext, sequence: LlamaContextSequence) {
     const {
@@ -113,7 +115,9 @@ export class NativeSequence {
     this.#preventDisposal = () => guard?.createPreventDisposalHandle?.() ?? { dispose: () => undefined };
     this.#resolveSamplerConfig = (options) => sequenceInternals._resolveSamplerConfig?.(options) ?? {};
     this.#createSampler = () => new AddonSampler(_model?._model);
-    this.#isVulkan = _llama.gpu === "vulkan";
+    this.#turns = turns ??= new ThreadTurns(context.model.llama.cpuMathCores);
+    // node-llama-cpp crashes the process when two contexts decode on Vulkan at once; its own lock cannot be reached from here.
+    this.#threads = _llama.gpu === "vulkan" ? Infinity : context.idealThreads;
   }
 
   /**
@@ -125,17 +129,10 @@ export class NativeSequence {
     tokens: Uint32Array,
     logitIndexes: Uint32Array,
   ): Promise<ArrayLike<number>> {
-    const decode = (): Promise<void> => this.#addon.decodeBatch();
     return this.#alive(async () => {
       this.#addon.initBatch(tokens.length);
       const rows = this.#addon.addToBatch(this.#sequenceId, firstPosition, tokens, logitIndexes);
-      if (this.#isVulkan) {
-        const turn = vulkanTurn.then(decode);
-        vulkanTurn = turn.catch(() => undefined);
-        await turn;
-      } else {
-        await decode();
-      }
+      await this.#turns.run(this.#threads, () => this.#addon.decodeBatch());
       return rows;
     });
   }
