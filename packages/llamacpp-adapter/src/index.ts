@@ -1,3 +1,4 @@
+export { estimateMemory, type EstimateMemoryOptions, type MemoryEstimate } from "./estimate-memory.js";
 export { checkModelFile } from "./model-file.js";
 export {
   openBackend,

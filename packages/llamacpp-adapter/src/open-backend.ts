@@ -5,7 +5,12 @@ import {
   type Capability,
   type KVCacheBackend,
 } from "@kvpolicy/core";
-import { InsufficientMemoryError, type LlamaContext, type LlamaModel } from "node-llama-cpp";
+import {
+  InsufficientMemoryError,
+  type LlamaContext,
+  type LlamaContextOptions,
+  type LlamaModel,
+} from "node-llama-cpp";
 
 import { bytesPerCell, installedBytes, readHeadSizes } from "./context-memory.js";
 import { LlamaBackend } from "./llama-backend.js";
@@ -101,7 +106,7 @@ function checkCacheType(option: string, type: CacheType, headSize: number | unde
 }
 
 /** The option that asked for the cells, in errors about memory. */
-interface SizeName {
+export interface SizeName {
   readonly option: string;
   readonly label: string;
 }
@@ -159,44 +164,79 @@ export function describeCapabilities(
   };
 }
 
+/** The context that options ask for: what node-llama-cpp is told. */
+export type ContextPlan = LlamaContextOptions & { readonly contextSize: number; readonly batchSize: number };
+
+/**
+ * What node-llama-cpp is told.
+ *
+ * @throws {KVPolicyError} `config` when keys and values alone are more than the machine has.
+ */
+export async function planContext(
+  model: LlamaModel,
+  options: OpenBackendOptions,
+  name: SizeName,
+): Promise<ContextPlan> {
+  const { capacity, keyType = "F16", valueType = "F16", flashAttention = false } = options;
+  const { maxThreads, cpuMathCores } = model.llama;
+  // node-llama-cpp estimates by simulating the context, which takes minutes for an absurd budget: refuse that here.
+  const installed = await installedBytes(model);
+  if (keysAndValuesBytes(model, options) > installed)
+    throw tooLarge(model, options, name, `and the machine has ${mebibytes(installed)} MiB`);
+  return {
+    contextSize: capacity,
+    batchSize: options.batch ?? Math.min(LARGEST_BATCH, Math.ceil(capacity / CELL_BLOCK) * CELL_BLOCK),
+    sequences: 1,
+    flashAttention,
+    experimentalKvCacheKeyType: keyType,
+    experimentalKvCacheValueType: valueType,
+    threads: options.threads ?? Math.min(cpuMathCores, maxThreads || cpuMathCores),
+    failedCreationRemedy: false,
+  };
+}
+
 async function createContext(
   model: LlamaModel,
   options: OpenBackendOptions,
-  { option, label }: SizeName,
+  name: SizeName,
 ): Promise<LlamaContext> {
-  const { capacity, keyType = "F16", valueType = "F16", flashAttention = false } = options;
-  const { maxThreads, cpuMathCores } = model.llama;
-  const needed = capacity * (bytesPerCell(model.fileInfo.metadata, keyType, valueType) ?? 0);
-  const tooLarge = (memory: string, cause?: unknown): KVPolicyError =>
-    refuse(
-      option,
-      capacity,
-      `${label} needs about ${mebibytes(needed)} MiB for its keys and values alone, ${memory}: choose a smaller ${option}.`,
-      cause,
-    );
-  // node-llama-cpp estimates by simulating the context, which takes minutes for an absurd budget: refuse that here.
-  const installed = await installedBytes(model);
-  if (needed > installed) throw tooLarge(`and the machine has ${mebibytes(installed)} MiB`);
+  const plan = await planContext(model, options, name);
   try {
-    return await model.createContext({
-      contextSize: capacity,
-      batchSize: options.batch ?? Math.min(LARGEST_BATCH, Math.ceil(capacity / CELL_BLOCK) * CELL_BLOCK),
-      sequences: 1,
-      flashAttention,
-      experimentalKvCacheKeyType: keyType,
-      experimentalKvCacheValueType: valueType,
-      threads: options.threads ?? Math.min(cpuMathCores, maxThreads || cpuMathCores),
-      failedCreationRemedy: false,
-    });
+    return await model.createContext(plan);
   } catch (cause) {
-    if (cause instanceof InsufficientMemoryError) throw tooLarge("more than is free", cause);
+    if (cause instanceof InsufficientMemoryError)
+      throw tooLarge(model, options, name, "more than is free", cause);
     throw new KVPolicyError({
       code: "backend-failed",
-      message: `llama.cpp cannot create a context of ${capacity} cells: ${cause instanceof Error ? cause.message : String(cause)}.`,
+      message: `llama.cpp cannot create a context of ${options.capacity} cells: ${cause instanceof Error ? cause.message : String(cause)}.`,
       details: { operation: "createContext", appended: 0 },
       cause,
     });
   }
+}
+
+/** Bytes of the keys and values in every cell; 0 where the metadata does not say. */
+export function keysAndValuesBytes(
+  model: LlamaModel,
+  { capacity, keyType = "F16", valueType = "F16" }: OpenBackendOptions,
+): number {
+  return capacity * (bytesPerCell(model.fileInfo.metadata, keyType, valueType) ?? 0);
+}
+
+function tooLarge(
+  model: LlamaModel,
+  options: OpenBackendOptions,
+  { option, label }: SizeName,
+  memory: string,
+  cause?: unknown,
+): KVPolicyError {
+  const needed = mebibytes(keysAndValuesBytes(model, options));
+  return refuse(
+    option,
+    options.capacity,
+    `${label} needs about ${needed} MiB for its keys and values alone, ${memory}: choose a smaller ${option}.`,
+    cause,
+  );
 }
 
 /** An option, or a combination of options, that cannot work. */
