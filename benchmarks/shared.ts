@@ -5,6 +5,7 @@ import { fileURLToPath } from "node:url";
 import { tinyModels } from "@kvpolicy/tiny-models";
 import { getModuleVersion, type LlamaModel } from "node-llama-cpp";
 
+import { gpuSchema } from "../packages/cli/src/load-llama.js";
 import { loadModel, TINY, type LoadedModel } from "../packages/cli/src/load-model.js";
 import { loadText } from "../packages/cli/src/load-text.js";
 
@@ -18,7 +19,13 @@ export function loadNamedModel(
   return loadModel(name, {
     quiet: true,
     signal: new AbortController().signal,
+    gpu: gpuSchema.parse(flag("gpu") ?? "auto"),
   });
+}
+
+/** The value of a flag `--name=value` of the command line. */
+export function flag(name: string): string | undefined {
+  return process.argv.find((word) => word.startsWith(`--${name}=`))?.slice(name.length + 3);
 }
 
 /** A positional argument of the command line; 2 is the first. */
@@ -51,7 +58,7 @@ export async function writeResults(benchmark: string, loaded: LoadedModel, figur
   const named = tiny ? `${TINY}${tiny.name}` : `path/to/${loaded.name}`;
   const flags = process.argv.slice(2).filter((word) => word.startsWith("--"));
   const words = [...(tiny === tinyModels.sink ? [] : [named]), ...process.argv.slice(3), ...flags];
-  const name = [benchmark, loaded.name.replace(/\.gguf$/, ""), ...flags.map((flag) => flag.slice(2))].join(
+  const name = [benchmark, loaded.name.replace(/\.gguf$/, ""), ...flags.map((word) => word.slice(2).replace("=", "-"))].join(
     "-",
   );
   await writeFigures(name, [`${benchmark}.ts`, ...new Set(words)], {

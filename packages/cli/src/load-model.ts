@@ -7,8 +7,9 @@ import { fileURLToPath } from "node:url";
 
 import { checkModelFile } from "@kvpolicy/llamacpp-adapter";
 import { tinyModels } from "@kvpolicy/tiny-models";
-import { getLlama, LlamaLogLevel, resolveModelFile, type LlamaModel } from "node-llama-cpp";
+import { resolveModelFile, type LlamaModel } from "node-llama-cpp";
 
+import { loadLlama, type Gpu } from "./load-llama.js";
 import { badOption } from "./report-error.js";
 
 /** A loaded model and what the results say about it. */
@@ -32,24 +33,33 @@ export interface LoadedModel extends AsyncDisposable {
 /** What the names of the models in the box begin with on the command line. */
 export const TINY = "tiny:";
 
+/** How {@link loadModel} loads. */
+export interface LoadOptions {
+  /** Whether to show no download bar. */
+  readonly quiet: boolean;
+  /** Stops the loading. */
+  readonly signal: AbortSignal;
+  /** What computes. Defaults to `auto`. */
+  readonly gpu?: Gpu | undefined;
+}
+
 /**
- * Loads the model. `quiet` shows no download bar.
+ * Loads the model.
  *
  * Source: a path, `hf:USER/REPO/FILE`, or `tiny:NAME` for one of `@kvpolicy/tiny-models`.
  *
- * @throws {KVPolicyError} `config` for a file that is missing, truncated or no GGUF, a name that no tiny model has, and for a model
- * that cannot be fetched or that llama.cpp does not load.
+ * @throws {KVPolicyError} `config` for a file that is missing, truncated or no GGUF, a name that no tiny model has, for a model
+ * that cannot be fetched or that llama.cpp does not load, and for a `gpu` that the machine does not have.
  */
 export async function loadModel(
   source: string,
-  { quiet, signal }: { readonly quiet: boolean; readonly signal: AbortSignal },
+  { quiet, signal, gpu = "auto" }: LoadOptions,
 ): Promise<LoadedModel> {
   const path = await findModel(source, quiet, signal);
   await checkModelFile(path);
   const [sha256, { size: bytes }] = await Promise.all([hashFile(path), stat(path)]);
   const tiny = Object.values(tinyModels).find((model) => model.sha256 === sha256);
-  // What llama.cpp logs while it loads goes to standard output, whatever logger is set.
-  const llama = await getLlama({ build: "never", progressLogs: false, logLevel: LlamaLogLevel.disabled });
+  const llama = await loadLlama(gpu);
   try {
     const model = await llama.loadModel({ modelPath: path, loadSignal: signal });
     return {

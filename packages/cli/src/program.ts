@@ -1,5 +1,6 @@
 import { Command } from "commander";
 
+import { GPU_HELP } from "./load-llama.js";
 import { DEFAULTS, parseStreamOptions } from "./stream-options.js";
 import { runStream } from "./stream-command.js";
 import { packageVersion } from "./versions.js";
@@ -50,6 +51,7 @@ export function createProgram(argv: readonly string[], onExit: (code: number) =>
     .option("--keys <type>", "type of the cached keys, F16 or F32", DEFAULTS.cacheType)
     .option("--values <type>", "type of the cached values, F16 or F32", DEFAULTS.cacheType)
     .option("--threads <count>", "threads of the engine (default: 1 for a tiny model, else one a core)")
+    .option("--gpu <type>", GPU_HELP, DEFAULTS.gpu)
     .option("--seed <number>", "seed of the intervals", String(DEFAULTS.seed))
     .option("--json", "print results.json to standard output, and nothing else")
     .action(async (raw: unknown) => {

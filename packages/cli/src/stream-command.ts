@@ -38,7 +38,7 @@ export async function runStream(options: StreamCommandOptions, argv: readonly st
   try {
     await createDirectory(options.out);
     const text = await loadText(options.text);
-    await using loaded = await loadModel(options.model, { quiet: options.json, signal });
+    await using loaded = await loadModel(options.model, { quiet: options.json, signal, gpu: options.gpu });
     const tokens = tokenize(createTokenCodec(loaded.model), text.text, options.tokens);
     const { columns, isTTY } = process.stderr;
     const display = createProgressDisplay({

@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { DEFAULTS, parseStreamOptions } from "./stream-options.js";
 import { describeCommand } from "./surroundings.js";
 
-const RAW = { out: "results", keys: "F16", values: "F16", seed: "1" };
+const RAW = { out: "results", keys: "F16", values: "F16", gpu: "auto", seed: "1" };
 
 describe("parseStreamOptions", () => {
   it("compares the paper's four on the tiny model unless told otherwise", () => {
@@ -37,6 +37,7 @@ describe("parseStreamOptions", () => {
   });
 
   it.each([
+    [{ gpu: "opencl" }, '--gpu must be one of auto, cuda, metal, vulkan, false, not "opencl".'],
     [{ budget: "0" }, '--budget must be a whole number of at least 1, not "0".'],
     [{ budget: "1e3" }, '--budget must be a whole number of at least 1, not "1e3".'],
     [{ budget: "99999999999999999999" }, "--budget must be a whole number"],

@@ -1,5 +1,6 @@
 import { z } from "zod";
 
+import { gpuSchema, type Gpu } from "./load-llama.js";
 import { TINY } from "./load-model.js";
 import { parsePolicySpec, type PolicySpec } from "./policy-spec.js";
 import { badOption } from "./report-error.js";
@@ -17,6 +18,7 @@ export const DEFAULTS = {
   tokens: 8400,
   out: "kvpolicy-results",
   cacheType: "F16",
+  gpu: "auto",
   seed: 1,
 } as const;
 
@@ -40,6 +42,8 @@ export interface StreamCommandOptions {
   readonly values: "F16" | "F32";
   /** Threads; undefined for one a core. */
   readonly threads: number | undefined;
+  /** What computes. */
+  readonly gpu: Gpu;
   /** Seed of the intervals. */
   readonly seed: number;
   /** Whether to print nothing but the results as JSON. */
@@ -68,6 +72,7 @@ const rawSchema = z.object({
   keys: cacheType,
   values: cacheType,
   threads: wholeNumber(1).optional(),
+  gpu: gpuSchema,
   seed: wholeNumber(0),
   json: z.boolean().default(false),
 });

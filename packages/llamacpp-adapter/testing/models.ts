@@ -5,14 +5,21 @@ import { fileURLToPath } from "node:url";
 
 import { tinyModels } from "@kvpolicy/tiny-models";
 import { toFloat32 } from "@kvpolicy/tiny-models/testing";
-import { getLlama, LlamaLogLevel, type Llama, type LlamaModel } from "node-llama-cpp";
+import { getLlama, LlamaLogLevel, type Llama, type LlamaGpuType, type LlamaModel } from "node-llama-cpp";
 
 /** The model in the box, as it is (F16). */
 export const tinyModelPath = fileURLToPath(tinyModels.sink.url);
 
-/** llama.cpp on the CPU, with the prebuilt binary. */
-export function loadLlama(): Promise<Llama> {
-  return getLlama({ gpu: false, build: "never", logLevel: LlamaLogLevel.error });
+/** llama.cpp on the CPU, or on the GPU that `KVPOLICY_GPU` names (`cuda`, `metal`, `vulkan`), with the prebuilt binary. */
+export async function loadLlama(): Promise<Llama> {
+  const gpu = (process.env["KVPOLICY_GPU"] ?? "") as Exclude<LlamaGpuType, false> | "";
+  const llama = await getLlama({
+    gpu: gpu === "" ? false : gpu,
+    build: "never",
+    logLevel: LlamaLogLevel.error,
+  });
+  if (gpu === "" || llama.gpu === gpu) return llama;
+  throw new Error(`KVPOLICY_GPU asks for ${gpu}, and llama.cpp computes with ${String(llama.gpu)}`);
 }
 
 /** A folder of its own for a test file. */
