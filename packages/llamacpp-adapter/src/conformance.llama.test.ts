@@ -237,6 +237,5 @@ function subjectOf(
     greedy: { temperature: 0 },
     seeded: { temperature: 1, seed: 1 },
     reseeded: { temperature: 1, seed: 2 },
-    skip: { "saved state": "this backend cannot save its cells yet" },
   };
 }

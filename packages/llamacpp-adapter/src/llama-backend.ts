@@ -1,3 +1,5 @@
+import { readFile, writeFile } from "node:fs/promises";
+
 import {
   checkDecode,
   checkEviction,
@@ -15,6 +17,8 @@ import {
 
 import type { LogitRow, NativeSampler, NativeSequence } from "./native-sequence.js";
 import type { LlamaSampling } from "./sampling.js";
+import { sealCells, unsealCells } from "./saved-cells.js";
+import { useTemporaryFile } from "./temporary-file.js";
 
 /**
  * Logits that one decode may keep, 16 MiB of them, but rows for 32 tokens at least: 512 rows of a 128k vocabulary would be
@@ -22,12 +26,16 @@ import type { LlamaSampling } from "./sampling.js";
  */
 const MOST_LOGITS = 2 ** 22;
 const FEWEST_ROWS = 32;
+/** What is decoded to make llama.cpp move its keys, and thrown away again: any token will do. */
+const THROW_AWAY = Uint32Array.of(0);
+const NO_ROWS = new Uint32Array(0);
 
 /**
  * llama.cpp as a backend: cell index = position in the sequence, one sequence that owns its context. K-shift is lazy in
  * llama.cpp: an eviction only notes the new positions, and the next decode rotates the keys before it computes.
  *
- * Everything is checked before a native call, because a failed assertion in llama.cpp ends the process.
+ * Everything is checked before a native call, because a failed assertion in llama.cpp ends the process. Saved cells, too, carry what
+ * they are tied to and a digest, and the addon's own bytes travel through a temporary file, the only way that it has.
  */
 export class LlamaBackend implements KVCacheBackend<LlamaSampling> {
   readonly capabilities: BackendCapabilities;
@@ -37,6 +45,8 @@ export class LlamaBackend implements KVCacheBackend<LlamaSampling> {
   readonly #mostRows: number;
   #length = 0;
   #pending: LogitRow | undefined;
+  /** Whether keys have new positions that they are not rotated to yet. */
+  #hasUnmovedKeys = false;
   #disposal: Promise<void> | undefined;
 
   constructor(sequence: NativeSequence, capabilities: BackendCapabilities, release: () => Promise<void>) {
@@ -66,6 +76,7 @@ export class LlamaBackend implements KVCacheBackend<LlamaSampling> {
         (_, row) => rowStart - start + row,
       );
       const rows = await this.#sequence.decode(this.#length, tokens.subarray(start, end), rowIndexes);
+      this.#hasUnmovedKeys = false;
       this.#length += end - start;
       for (let token = rowStart; token < end; token += 1) {
         const row = rows[token - rowStart] as LogitRow;
@@ -111,6 +122,7 @@ export class LlamaBackend implements KVCacheBackend<LlamaSampling> {
       checkEviction(ranges, this.#length);
       this.#forgetPending();
       for (const { start, end } of [...ranges].reverse()) {
+        this.#hasUnmovedKeys ||= end < this.#length;
         this.#sequence.removeAndShift(start, end, this.#length);
         this.#length -= end - start;
       }
@@ -128,6 +140,40 @@ export class LlamaBackend implements KVCacheBackend<LlamaSampling> {
   clear(): Promise<void> {
     return this.#change(() => {
       this.#keepFirst(0);
+    });
+  }
+
+  async saveState(): Promise<Uint8Array> {
+    this.#refuseDisposed();
+    const origin = await this.#sequence.origin();
+    if (this.#hasUnmovedKeys) await this.#moveKeys();
+    if (this.#length === 0) return sealCells(origin, 0, new Uint8Array(0));
+    const native = await useTemporaryFile(async (path) => {
+      await this.#sequence.save(path);
+      return readFile(path);
+    });
+    return sealCells(origin, this.#length, native);
+  }
+
+  async loadState(state: Uint8Array): Promise<void> {
+    this.#refuseDisposed();
+    const { cells, native } = unsealCells(state, await this.#sequence.origin(), this.capabilities.capacity);
+    if (cells === 0) {
+      // llama.cpp takes a state without cells for nothing to be done, and leaves the present ones.
+      this.#keepFirst(0);
+      return;
+    }
+    await useTemporaryFile(async (path) => {
+      await writeFile(path, native);
+      this.#forgetPending();
+      this.#hasUnmovedKeys = false;
+      try {
+        await this.#sequence.load(path);
+        this.#length = cells;
+      } catch (error) {
+        this.#keepFirst(0);
+        throw error;
+      }
     });
   }
 
@@ -152,10 +198,21 @@ export class LlamaBackend implements KVCacheBackend<LlamaSampling> {
     });
   }
 
+  /** Nothing but a decode makes llama.cpp move its keys. After an eviction there is room for one token, and nothing is pending. */
+  async #moveKeys(): Promise<void> {
+    try {
+      await this.#sequence.decode(this.#length, THROW_AWAY, NO_ROWS);
+      this.#hasUnmovedKeys = false;
+    } finally {
+      this.#sequence.removeTail(this.#length);
+    }
+  }
+
   #keepFirst(length: number): void {
     this.#forgetPending();
     this.#sequence.removeTail(length);
     this.#length = length;
+    this.#hasUnmovedKeys &&= length > 0;
   }
 
   /** llama.cpp keeps the logits of the last decode: reading them now would silently answer for cells that are gone. */

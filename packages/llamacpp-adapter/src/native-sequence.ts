@@ -1,8 +1,10 @@
 import { KVPolicyError } from "@kvpolicy/core";
-import type { LlamaContext, LlamaContextSequence, Token } from "node-llama-cpp";
+import { GgmlType, type LlamaContext, type LlamaContextSequence, type Token } from "node-llama-cpp";
 
+import { fingerprintModel, nameOf } from "./model-fingerprint.js";
 import { disposedModel } from "./refuse-disposed.js";
 import type { LlamaSampling } from "./sampling.js";
+import type { CellsOrigin } from "./saved-cells.js";
 import { ThreadTurns } from "./thread-turns.js";
 
 /** A row of logits of the latest decode. */
@@ -42,6 +44,8 @@ interface AddonContext {
   >;
   removeTokenCellsFromSequence(sequenceId: number, start: number, end: number): boolean;
   shiftSequenceTokenCells(sequenceId: number, start: number, end: number, delta: number): void;
+  saveSequenceStateToFile(path: string, sequenceId: number, tokens: Uint32Array): Promise<number>;
+  loadSequenceStateFromFile(path: string, sequenceId: number, mostTokens: number): Promise<Uint32Array>;
 }
 
 interface ContextInternals {
@@ -60,6 +64,8 @@ interface SequenceInternals {
 }
 
 const END = -1;
+/** A state file may list the tokens of its cells: the stream knows them already. */
+const NO_TOKENS = new Uint32Array(0);
 
 /** All streams of the process share the machine's cores. */
 let turns: ThreadTurns | undefined;
@@ -72,6 +78,7 @@ let turns: ThreadTurns | undefined;
  * context, and no decode may be under way.
  */
 export class NativeSequence {
+  readonly #context: LlamaContext;
   readonly #addon: AddonContext;
   readonly #sequenceId: number;
   readonly #preventDisposal: () => { dispose(): void };
@@ -95,6 +102,8 @@ export class NativeSequence {
       "sampleToken",
       "removeTokenCellsFromSequence",
       "shiftSequenceTokenCells",
+      "saveSequenceStateToFile",
+      "loadSequenceStateFromFile",
     ] as const;
     const missing: string[] = methods.filter((method) => typeof _ctx?.[method] !== "function");
     const AddonSampler = _llama?._bindings?.AddonSampler;
@@ -110,6 +119,7 @@ export class NativeSequence {
         details: { feature: "native calls", reason },
       });
     }
+    this.#context = context;
     this.#addon = _ctx as AddonContext;
     this.#sequenceId = sequenceInternals._sequenceId ?? 0;
     this.#preventDisposal = () => guard?.createPreventDisposalHandle?.() ?? { dispose: () => undefined };
@@ -172,6 +182,32 @@ export class NativeSequence {
     this.#remove(start, END);
   }
 
+  /** What the cells are tied to. Reads samples of the model's file the first time; throws as {@link fingerprintModel}. */
+  async origin(): Promise<CellsOrigin> {
+    const { model, kvCacheKeyType, kvCacheValueType, flashAttention } = this.#context;
+    return {
+      model: await fingerprintModel(model),
+      modelName: nameOf(model),
+      keyType: GgmlType[kvCacheKeyType],
+      valueType: GgmlType[kvCacheValueType],
+      flashAttention: flashAttention === true,
+    };
+  }
+
+  /** Writes the cells to a file. Keys are written as they lie in memory: a shift that no decode followed is lost. */
+  async save(path: string): Promise<void> {
+    await this.#aloneOnVulkan(() => this.#addon.saveSequenceStateToFile(path, this.#sequenceId, NO_TOKENS));
+  }
+
+  /**
+   * Puts the cells of a file in place of the present ones; a failure leaves them unknown. Only for bytes that {@link save} wrote, of at
+   * least one cell, from the same {@link origin}, with no more cells than fit: llama.cpp may end the process on others.
+   */
+  async load(path: string): Promise<void> {
+    // With room for no token llama.cpp would only count them, and load nothing without a word.
+    await this.#aloneOnVulkan(() => this.#addon.loadSequenceStateFromFile(path, this.#sequenceId, 1));
+  }
+
   /** A sampler that always takes the likeliest token. */
   createGreedySampler(): NativeSampler {
     const sampler = this.createSampler();
@@ -206,6 +242,11 @@ export class NativeSequence {
     } catch (cause) {
       throw disposedModel(cause);
     }
+  }
+
+  /** Native work that takes one thread of a CPU, but a turn of its own on Vulkan. */
+  #aloneOnVulkan<Result>(task: () => Promise<Result>): Promise<Result> {
+    return this.#alive(() => this.#turns.run(this.#threads === Infinity ? Infinity : 1, task));
   }
 
   /** Runs native work on another thread while the context, and the model under it, cannot be disposed. */
