@@ -10,4 +10,7 @@ export { openStream, type LlamaStream, type OpenStreamOptions, type StreamWarnin
 export type { CacheType } from "./cache-types.js";
 export { checkReindex, type ReindexFacts } from "./reindex-gate.js";
 export type { LlamaSampling } from "./sampling.js";
+export type { SaveOptions } from "./save-stream.js";
+export type { CellsOrigin } from "./saved-cells.js";
+export type { SnapshotInfo, SnapshotVersions } from "./snapshot-file.js";
 export { createTokenCodec, type TokenCodecOptions } from "./token-codec.js";

@@ -17,7 +17,7 @@ import {
 
 import type { LogitRow, NativeSampler, NativeSequence } from "./native-sequence.js";
 import type { LlamaSampling } from "./sampling.js";
-import { sealCells, unsealCells } from "./saved-cells.js";
+import { sealCells, unsealCells, type CellsOrigin } from "./saved-cells.js";
 import { useTemporaryFile } from "./temporary-file.js";
 
 /**
@@ -141,6 +141,11 @@ export class LlamaBackend implements KVCacheBackend<LlamaSampling> {
     return this.#change(() => {
       this.#keepFirst(0);
     });
+  }
+
+  /** What the cells are tied to. */
+  origin(): Promise<CellsOrigin> {
+    return this.#sequence.origin();
   }
 
   async saveState(): Promise<Uint8Array> {

@@ -10,7 +10,10 @@ const SAMPLE_BYTES = 64;
 /** Samples spread evenly over the weights of a file, beside the one in the middle of each tensor. */
 const EVEN_SAMPLES = 128;
 
-const fingerprints = new WeakMap<LlamaModel, Promise<string>>();
+/** What of a model a fingerprint is taken of. */
+export type FingerprintedModel = Pick<LlamaModel, "filename" | "fileInfo">;
+
+const fingerprints = new WeakMap<FingerprintedModel, Promise<string>>();
 
 /**
  * What tells a model from another, 64 hexadecimal digits: the metadata (overrides of the caller included), names, shapes, types and
@@ -20,7 +23,7 @@ const fingerprints = new WeakMap<LlamaModel, Promise<string>>();
  *
  * @throws {KVPolicyError} `config` when the model's file cannot be read any more.
  */
-export function fingerprintModel(model: LlamaModel): Promise<string> {
+export function fingerprintModel(model: FingerprintedModel): Promise<string> {
   const known = fingerprints.get(model);
   if (known) return known;
   const fingerprint = computeFingerprint(model).catch((cause: unknown) => {
@@ -37,11 +40,11 @@ export function fingerprintModel(model: LlamaModel): Promise<string> {
 }
 
 /** The name of the model's file without its folder, else its name in the metadata. */
-export function nameOf({ filename, fileInfo }: LlamaModel): string {
+export function nameOf({ filename, fileInfo }: FingerprintedModel): string {
   return filename === undefined ? (fileInfo.metadata.general.name ?? "without a name") : basename(filename);
 }
 
-async function computeFingerprint({ fileInfo }: LlamaModel): Promise<string> {
+async function computeFingerprint({ fileInfo }: FingerprintedModel): Promise<string> {
   const hash = createHash("sha256");
   const tensors = fileInfo.fullTensorInfo ?? fileInfo.tensorInfo ?? [];
   hash.update(toJson(fileInfo.metadata));

@@ -50,7 +50,12 @@ export interface OpenBackendOptions extends ContextOptions {
 export interface OpenedBackend extends KVCacheBackend<LlamaSampling> {
   /** Bytes that llama.cpp allocated for the context: the cache and its compute buffers. */
   readonly contextBytes: number;
+  /** Threads that compute it. */
+  readonly threads: number;
 }
+
+/** A backend as this package has it. */
+export type OwnedBackend = LlamaBackend & OpenedBackend;
 
 const LARGEST_BATCH = 512;
 /** Numbers that Q8_0 and Q4_0 pack together. */
@@ -116,7 +121,7 @@ export async function createBackend(
   model: LlamaModel,
   options: OpenBackendOptions,
   name: SizeName,
-): Promise<OpenedBackend> {
+): Promise<OwnedBackend> {
   const context = await createContext(model, options, name);
   try {
     const native = new NativeSequence(context, context.getSequence());
@@ -128,6 +133,7 @@ export async function createBackend(
     const { ram, vram } = context.memoryUsage;
     return Object.assign(new LlamaBackend(native, capabilities, () => context.dispose()), {
       contextBytes: ram + vram,
+      threads: context.idealThreads,
     });
   } catch (error) {
     await context.dispose();

@@ -1,4 +1,7 @@
+import { randomInt } from "node:crypto";
+
 import {
+  checkCount,
   checkPolicy,
   createStream,
   resolveBudget,
@@ -14,7 +17,11 @@ import {
   refuse,
   type ContextOptions,
 } from "./open-backend.js";
+import { restoreOptions } from "./restored-options.js";
 import type { LlamaSampling } from "./sampling.js";
+import { SamplingSeeds } from "./sampling-seeds.js";
+import { createSave, type SaveOptions } from "./save-stream.js";
+import { describeSnapshot, readSnapshotFile, type SnapshotInfo } from "./snapshot-file.js";
 import { createTokenCodec } from "./token-codec.js";
 
 /** Options of {@link openStream}. */
@@ -28,6 +35,16 @@ export interface OpenStreamOptions extends ContextOptions {
   readonly budget?: number | undefined;
   /** Whether the stream begins with a beginning-of-sequence token, marked `bos`. Defaults to what the model's metadata says. */
   readonly bos?: boolean | undefined;
+  /**
+   * A snapshot file that {@link LlamaStream.save} wrote: the stream goes on from there. `budget`, `keyType`, `valueType`,
+   * `flashAttention`, `bos` and `seed` are the snapshot's then, and refused when they differ; the policy may be another one.
+   */
+  readonly restore?: string | undefined;
+  /**
+   * Where the seeds of sampling come from, a whole number: each `generate` without a seed of its own gets one from this and the stream
+   * position at which it begins. Defaults to a random number.
+   */
+  readonly seed?: number | undefined;
   /** Whether `appendText` reads the text of special tokens as those tokens. Defaults to false, as in node-llama-cpp. */
   readonly specialTokens?: boolean | undefined;
   /** Told of what works but may surprise. Defaults to a process warning. */
@@ -46,10 +63,22 @@ export interface StreamWarning {
 export interface LlamaStream extends CacheStream<LlamaSampling> {
   /** Bytes that llama.cpp allocated for the stream's context: the cache and its compute buffers. */
   readonly contextBytes: number;
+  /** What the stream was restored from; undefined for one that began empty. */
+  readonly restored: SnapshotInfo | undefined;
+  /**
+   * Writes everything that the stream is to a file that `openStream(model, { restore: path })` goes on from, in this process or another.
+   * A kill at any moment leaves the old file or the new one, whole; only the owner may read it. Between two tokens of a running
+   * `generate` is fine: the token that was yielded last is part of the snapshot, the generation itself is not.
+   *
+   * @throws {KVPolicyError} `config` when the file cannot be written (the old one stays) or `extra` is no JSON, `unsupported` for models
+   * that cannot go back when the last token was appended and not generated, `broken`, `disposed`.
+   */
+  save(path: string, options?: SaveOptions): Promise<void>;
 }
 
 /**
- * Opens a stream on a loaded model: a context of its own, sized to the budget, with one sequence that the policy governs.
+ * Opens a stream on a loaded model: a context of its own, sized to the budget, with one sequence that the policy governs. With `restore`
+ * it goes on from a snapshot.
  *
  * @example
  * ```ts
@@ -57,14 +86,17 @@ export interface LlamaStream extends CacheStream<LlamaSampling> {
  * await stream.appendText(book);
  * for await (const { text } of stream.generate({ maxTokens: 200, temperature: 0.7 })) process.stdout.write(text);
  * ```
- * @throws {KVPolicyError} `config` when there is no policy, options contradict each other or the model, or memory cannot hold the
- * budget; `unsupported` when the policy needs what llama.cpp cannot do with this model; `disposed` when the model was disposed;
+ * @throws {KVPolicyError} `config` when there is no policy, options contradict each other, the model or the snapshot, the snapshot is
+ * none, damaged or of another model, or memory cannot hold the budget; `unsupported` when the policy needs what llama.cpp cannot do with this model; `disposed` when the model was disposed;
  * `backend-failed` when llama.cpp cannot create the context.
  */
-export async function openStream(model: LlamaModel, options: OpenStreamOptions): Promise<LlamaStream> {
-  checkContextOptions("openStream", model, options);
-  const { policy, onWarning = emitWarning } = options;
+export async function openStream(model: LlamaModel, given: OpenStreamOptions): Promise<LlamaStream> {
+  checkContextOptions("openStream", model, given);
+  const { policy, onWarning = emitWarning } = given;
   checkPolicy("openStream", policy);
+  if (given.seed !== undefined) checkCount("openStream", "seed", given.seed, 0);
+  const file = given.restore === undefined ? undefined : await readSnapshotFile(given.restore);
+  const options = file ? await restoreOptions(model, given, file) : given;
   const bos = findBos(model, options.bos);
   const namedBudget = options.budget ?? policy.budget;
   const budget = resolveBudget(
@@ -95,11 +127,38 @@ export async function openStream(model: LlamaModel, options: OpenStreamOptions):
       bos,
       codec: createTokenCodec(model, options),
     });
-    return Object.assign(stream, { contextBytes: backend.contextBytes });
+    const seeds = new SamplingSeeds(
+      file?.seeds ?? { seed: options.seed ?? randomInt(2 ** 32), position: -1, repeats: 0 },
+    );
+    if (file) await stream.restore(file.snapshot);
+    return Object.assign(stream, {
+      contextBytes: backend.contextBytes,
+      restored: file && describeSnapshot(file),
+      generate: seedGenerate(stream, seeds),
+      save: createSave({ stream, backend, bos, seeds }),
+    });
   } catch (error) {
     await backend.dispose();
     throw error;
   }
+}
+
+/** `generate` with a seed where the caller gives none. */
+function seedGenerate(
+  stream: CacheStream<LlamaSampling>,
+  seeds: SamplingSeeds,
+): CacheStream<LlamaSampling>["generate"] {
+  const generate = stream.generate.bind(stream);
+  return (options) => {
+    let seed = options?.seed;
+    return generate({
+      ...options,
+      // Asked when the sampler is made, in the stream's turn: only then is it known where the generation begins.
+      get seed() {
+        return (seed ??= seeds.next(stream.position));
+      },
+    });
+  };
 }
 
 /** The token that opens the stream, if any. */

@@ -16,7 +16,7 @@ export interface CellsOrigin {
   readonly flashAttention: boolean;
 }
 
-const FORMAT = { magic: "KVPCELLS", version: 1 };
+const FORMAT = { magic: "KVPCELLS", version: 1, noun: "saved state" };
 
 /** The engine's own bytes of so many cells, with what they are tied to and a digest of it all. */
 export function sealCells(origin: CellsOrigin, cells: number, native: Uint8Array): Uint8Array {
@@ -58,7 +58,7 @@ export function unsealCells(
   const problem = findOriginProblem(saved, origin);
   if (problem !== undefined) throw refuse(problem);
   if (cells > capacity) throw refuse(`they are ${cells} cells, and the backend holds ${capacity}`);
-  return { cells, native: opened.section("native") };
+  return { cells, native: opened.sections.get("native") ?? new Uint8Array(0) };
 }
 
 /** Why cells of one origin are nothing to another, in words, or `undefined`. */

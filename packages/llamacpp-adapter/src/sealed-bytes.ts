@@ -6,6 +6,8 @@ export interface SealFormat {
   readonly magic: string;
   /** Version of the layout and of the header. */
   readonly version: number;
+  /** What such bytes are called in messages. */
+  readonly noun: string;
 }
 
 /** Sealed bytes that were opened. */
@@ -13,15 +15,7 @@ export interface Opened {
   /** What the writer put into the header. */
   readonly header: unknown;
   /** The sections, by name, as views of the bytes. */
-  readonly section: (name: string) => Uint8Array;
-}
-
-/** What the first bytes promise. */
-export interface Prefix {
-  /** Bytes of the whole, digest included. */
-  readonly totalBytes: number;
-  /** Bytes of the header. */
-  readonly headerBytes: number;
+  readonly sections: ReadonlyMap<string, Uint8Array>;
 }
 
 const MAGIC_BYTES = 8;
@@ -79,16 +73,16 @@ export class SealBroken extends Error {
  * Reads the first bytes of something that is `bytes` long: enough to refuse what is of another kind or incomplete before the rest is
  * read.
  *
+ * @returns the length of the header
  * @throws {SealBroken} for another magic, another version, or another length than was promised.
  */
-export function readPrefix({ magic, version }: SealFormat, start: Uint8Array, bytes: number): Prefix {
+export function readPrefix({ magic, version, noun }: SealFormat, start: Uint8Array, bytes: number): number {
   const view = Buffer.from(start.buffer, start.byteOffset, start.byteLength);
   const begins = view.toString("latin1", 0, MAGIC_BYTES);
-  if (begins !== magic) {
-    // Cut inside its first eight bytes it is incomplete all the same.
-    if (begins.length > 0 && bytes < MAGIC_BYTES && magic.startsWith(begins)) throw truncated(bytes);
-    throw new SealBroken(`is none: its ${bytes} bytes begin with ${JSON.stringify(begins)}`, bytes);
-  }
+  // Cut inside its first eight bytes it is incomplete all the same.
+  if (bytes < MAGIC_BYTES && magic.startsWith(begins)) throw truncated(bytes);
+  if (begins !== magic)
+    throw new SealBroken(`is not a ${noun}: its ${bytes} bytes begin with ${JSON.stringify(begins)}`, bytes);
   if (bytes < PREFIX_BYTES) throw truncated(bytes);
   const found = view.readUInt32LE(MAGIC_BYTES);
   if (found !== version) {
@@ -102,7 +96,7 @@ export function readPrefix({ magic, version }: SealFormat, start: Uint8Array, by
     throw new SealBroken(`is damaged: it has ${bytes} bytes where it promises ${totalBytes}`, bytes);
   if (PREFIX_BYTES + headerBytes + DIGEST_BYTES > totalBytes)
     throw new SealBroken(`is damaged: its header would take ${headerBytes} of its ${bytes} bytes`, bytes);
-  return { totalBytes, headerBytes };
+  return headerBytes;
 }
 
 /**
@@ -111,7 +105,7 @@ export function readPrefix({ magic, version }: SealFormat, start: Uint8Array, by
  * @throws {SealBroken} as {@link readPrefix}, and for bytes that do not match their digest.
  */
 export function unseal(format: SealFormat, bytes: Uint8Array): Opened {
-  const { headerBytes } = readPrefix(format, bytes.subarray(0, PREFIX_BYTES), bytes.byteLength);
+  const headerBytes = readPrefix(format, bytes.subarray(0, PREFIX_BYTES), bytes.byteLength);
   const end = bytes.byteLength - DIGEST_BYTES;
   const hash = createHash("sha256");
   update(hash, bytes.subarray(0, end));
@@ -128,7 +122,7 @@ export function unseal(format: SealFormat, bytes: Uint8Array): Opened {
     offset += length;
   }
   if (offset !== end) throw new SealBroken("is damaged: its sections do not fill it", bytes.byteLength);
-  return { header, section: (name) => views.get(name) ?? new Uint8Array(0) };
+  return { header, sections: views };
 }
 
 /** Bytes of several parts. */
