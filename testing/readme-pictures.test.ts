@@ -1,9 +1,11 @@
 import { readFileSync } from "node:fs";
-import { createStream, type KVCachePolicy } from "@kvpolicy/core";
+import { createStream, type KVCachePolicy, type Mark } from "@kvpolicy/core";
 import { FakeBackend } from "@kvpolicy/core/testing";
 import { dense } from "@kvpolicy/dense";
+import { pinned } from "@kvpolicy/pinned";
 import { recompute } from "@kvpolicy/recompute";
 import { sinkWindow } from "@kvpolicy/sink-window";
+import { turnAligned } from "@kvpolicy/turn-aligned";
 import { window } from "@kvpolicy/window";
 import { describe, expect, test } from "vitest";
 
@@ -13,6 +15,7 @@ interface Picture {
   readonly title: string;
   readonly policy: KVCachePolicy;
   readonly bos?: number;
+  readonly marks?: readonly Mark[];
 }
 
 const BUDGET = 8;
@@ -35,6 +38,18 @@ const pictures: readonly Picture[] = [
     policy: recompute({ window: 8, stride: 2 }),
     bos: 50,
   },
+  {
+    directory: "pinned",
+    title: "pinned(sinkWindow({ sinks: 1, window: 7, stride: 2 })), with 0 to 2 pinned",
+    policy: pinned(sinkWindow({ sinks: 1, window: 7, stride: 2 })),
+    marks: [{ name: "pinned", start: 0, end: 3 }],
+  },
+  {
+    directory: "turn-aligned",
+    title: "turnAligned(sinkWindow({ sinks: 1, window: 7, stride: 2 })), with turns that begin at 1, 5 and 7",
+    policy: turnAligned(sinkWindow({ sinks: 1, window: 7, stride: 2 })),
+    marks: [1, 5, 7].map((start) => ({ name: "turn", start, end: start + 1 })),
+  },
 ];
 
 /** The numbers after a row's name, up to its remark, which stands at least three spaces off. */
@@ -44,12 +59,13 @@ function numbersIn(picture: string, row: string): number[] {
   return numbers.split(/ +/).map(Number);
 }
 
-describe.each(pictures)("the picture of $directory", ({ directory, title, policy, bos }) => {
+describe.each(pictures)("the picture of $directory", ({ directory, title, policy, bos, marks = [] }) => {
   test("shows what the policy does", async () => {
     const readme = readFileSync(`packages/policies/${directory}/README.md`, "utf8");
     const picture = /^```text\n([\s\S]*?)^```/m.exec(readme)?.[1] ?? "";
     expect(picture.split("\n")[0]).toBe(title);
     const stream = createStream({ backend: new FakeBackend(), policy, budget: BUDGET, bos });
+    for (const { name, ...range } of marks) stream.mark(name, range);
     await stream.append(new Uint32Array(BUDGET - stream.position));
     expect(numbersIn(picture, "cell")).toEqual([...Array(BUDGET).keys()]);
     expect(numbersIn(picture, "before")).toEqual([...stream.cells().positions]);

@@ -38,7 +38,7 @@ export {
   type PolicyShape,
   type Requirement,
 } from "./policy.js";
-export { countCells, type CacheRange } from "./range.js";
+export { countCells, mergeRanges, subtractRanges, type CacheRange } from "./range.js";
 export { resolveBudget } from "./resolve-budget.js";
 export type {
   AppendOptions,

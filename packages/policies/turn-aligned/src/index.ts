@@ -1,0 +1,1 @@
+export { turnAligned, type TurnAlignedOptions } from "./turn-aligned.js";
