@@ -8,7 +8,8 @@ export {
 } from "./open-backend.js";
 export { openStream, type LlamaStream, type OpenStreamOptions, type StreamWarning } from "./open-stream.js";
 export type { CacheType } from "./cache-types.js";
-export { checkReindex, type ReindexFacts } from "./reindex-gate.js";
+export { checkReindex } from "./reindex-gate.js";
+export type { ReindexFacts, Remedy } from "./reindex-rules.js";
 export type { LlamaSampling } from "./sampling.js";
 export type { SaveOptions } from "./save-stream.js";
 export type { CellsOrigin } from "./saved-cells.js";

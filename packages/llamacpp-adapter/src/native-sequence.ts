@@ -171,6 +171,23 @@ export class NativeSequence {
     return selectedLogit - targetLogit + Math.log(weight);
   }
 
+  /** Logits of some tokens at a row of the latest decode, in their order, by one native call; NaN for a token that has none. */
+  async logits(row: LogitRow, tokens: readonly number[], greedy: NativeSampler): Promise<Float64Array> {
+    const [, , , pairs = []] = await this.#alive(() =>
+      this.#addon.sampleToken(row, greedy, false, false, [tokens, false, false, false, 0], false),
+    );
+    const found = new Map<number, number>();
+    for (let index = 0; index + 1 < pairs.length; index += 2)
+      found.set(pairs[index] ?? NaN, pairs[index + 1] ?? NaN);
+    return Float64Array.from(tokens, (token) => found.get(token) ?? NaN);
+  }
+
+  /** Moves every cell up by `distance` positions. Keys are rotated by the next decode. */
+  shift(distance: number): void {
+    this.#keepAlive().dispose();
+    this.#addon.shiftSequenceTokenCells(this.#sequenceId, 0, END, distance);
+  }
+
   /** Removes the cells at positions start … end − 1 and moves those behind them down. */
   removeAndShift(start: number, end: number, length: number): void {
     this.#remove(start, end);

@@ -13,12 +13,15 @@ import {
 } from "node-llama-cpp";
 
 import { bytesPerCell, installedBytes, readHeadSizes } from "./context-memory.js";
+import { WITHOUT_CACHE } from "./architectures.js";
 import { LlamaBackend } from "./llama-backend.js";
 import { NativeSequence } from "./native-sequence.js";
 import { refuseDisposed } from "./refuse-disposed.js";
 import { CACHE_TYPES, type CacheType } from "./cache-types.js";
 import { checkReindex } from "./reindex-gate.js";
+import { readSlidingWindow } from "./reindex-rules.js";
 import type { LlamaSampling } from "./sampling.js";
+import { judgeSelfTest, testOnce } from "./tested-models.js";
 
 /** How llama.cpp keeps and computes the cells. */
 export interface ContextOptions {
@@ -44,6 +47,11 @@ export interface ContextOptions {
 export interface OpenBackendOptions extends ContextOptions {
   /** Most cells. The context is sized to it. */
   readonly capacity: number;
+  /**
+   * Whether to try on the fresh context that llama.cpp moves this model's keys well, once a loaded model and type of keys. Defaults to
+   * true. A model that fails has the reason in `capabilities.reindex`.
+   */
+  readonly selfTest?: boolean | undefined;
 }
 
 /** llama.cpp as a backend. */
@@ -88,12 +96,25 @@ export function checkContextOptions(
   refuseDisposed(model);
   if (threads !== undefined) checkCount(caller, "threads", threads, 1);
   if (batch !== undefined) checkCount(caller, "batch", batch, 1);
-  const { key, value } = readHeadSizes(model.fileInfo.metadata);
+  const { metadata } = model.fileInfo;
+  checkCache(metadata.general.architecture);
+  const { key, value } = readHeadSizes(metadata);
   checkCacheType("keyType", keyType, key);
   checkCacheType("valueType", valueType, value);
   if (valueType.startsWith("Q") && !flashAttention) {
     throw refuse("valueType", valueType, `Values of type ${valueType} need flashAttention.`);
   }
+}
+
+/** Encoders and models that write by diffusion have none, and llama.cpp would end the process at the first call that wants one. */
+function checkCache(architecture: string): void {
+  if (!WITHOUT_CACHE.has(architecture)) return;
+  const reason = "it is an encoder or writes by diffusion, and llama.cpp keeps no cache for it";
+  throw new KVPolicyError({
+    code: "unsupported",
+    message: `A model of the architecture ${architecture} cannot be streamed: ${reason}.`,
+    details: { feature: "cache", reason },
+  });
 }
 
 /** llama.cpp takes a name that it does not know for F16, and ends the process when a block of quantised numbers would span heads. */
@@ -125,8 +146,10 @@ export async function createBackend(
   const context = await createContext(model, options, name);
   try {
     const native = new NativeSequence(context, context.getSequence());
+    const { reindex, ...others } = describeCapabilities(model, options);
     const capabilities = {
-      ...describeCapabilities(model, options),
+      ...others,
+      reindex: reindex === true ? await tryReindex(model, options, native) : reindex,
       capacity: options.capacity,
       batch: context.batchSize,
     };
@@ -141,16 +164,27 @@ export async function createBackend(
   }
 }
 
-/** What llama.cpp can do with this model; the capacity is still open. */
+/** What the self-test says where the metadata say yes. */
+async function tryReindex(
+  model: LlamaModel,
+  { keyType = "F16", selfTest = true }: OpenBackendOptions,
+  native: NativeSequence,
+): Promise<Capability> {
+  const measured = selfTest ? await testOnce(model, keyType, native) : undefined;
+  return measured === undefined || judgeSelfTest(model, measured);
+}
+
+/** What llama.cpp can do with this model, as far as its metadata say; the capacity may still be open. */
 export function describeCapabilities(
   model: LlamaModel,
-  { keyType = "F16" }: ContextOptions,
+  { keyType = "F16", capacity }: ContextOptions & Partial<Pick<OpenBackendOptions, "capacity">>,
 ): BackendCapabilities {
   const { fileInsights, fileInfo } = model;
   const isRecurrent = fileInsights.isRecurrent || fileInsights.isHybrid;
   const truncate: Capability = isRecurrent
     ? "the model is recurrent, and its state cannot go back"
-    : fileInsights.swaSize === undefined ||
+    : readSlidingWindow(fileInfo.metadata) === undefined ||
+      fileInsights.swaSize === undefined ||
       "layers with a sliding window have dropped cells that going back would need";
   return {
     capacity: Number.MAX_SAFE_INTEGER,
@@ -159,15 +193,20 @@ export function describeCapabilities(
     reindex: checkReindex({
       metadata: fileInfo.metadata,
       keyType,
-      slidingWindow: fileInsights.swaSize,
+      cells: capacity,
       isRecurrent,
-      onCpu: model.gpuLayers < fileInsights.totalLayers,
+      onCpu: movesKeysOnCpu(model),
     }),
     truncate,
     nll: true,
     attention: "llama.cpp's attention probabilities cannot be read through node-llama-cpp",
     keys: "llama.cpp's cached keys cannot be read through node-llama-cpp",
   };
+}
+
+/** Whether the keys of a layer at least lie in the machine's memory. */
+export function movesKeysOnCpu(model: LlamaModel): boolean {
+  return model.gpuLayers < model.fileInsights.totalLayers;
 }
 
 /** The context that options ask for: what node-llama-cpp is told. */

@@ -45,6 +45,11 @@ export interface OpenStreamOptions extends ContextOptions {
    * position at which it begins. Defaults to a random number.
    */
   readonly seed?: number | undefined;
+  /**
+   * Whether to try on the fresh context that llama.cpp moves this model's keys well, when the policy has them moved; once a loaded model
+   * and type of keys. Defaults to true.
+   */
+  readonly selfTest?: boolean | undefined;
   /** Whether `appendText` reads the text of special tokens as those tokens. Defaults to false, as in node-llama-cpp. */
   readonly specialTokens?: boolean | undefined;
   /** Told of what works but may surprise. Defaults to a process warning. */
@@ -116,7 +121,11 @@ export async function openStream(model: LlamaModel, given: OpenStreamOptions): P
     namedBudget === undefined ? " (the length that the model was trained on: nothing names a budget)" : "";
   const backend = await createBackend(
     model,
-    { ...options, capacity: budget },
+    {
+      ...options,
+      capacity: budget,
+      selfTest: options.selfTest !== false && policy.requires.includes("reindex"),
+    },
     { option: "budget", label: `A budget of ${budget} cells${origin}` },
   );
   try {

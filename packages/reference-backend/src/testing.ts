@@ -23,4 +23,5 @@ export {
 export { type GgufContents, type GgufTensor, writeGguf } from "./testing/gguf-writer.js";
 export type { Architecture, RandomModelOptions } from "./testing/model-plan.js";
 export { randomModel } from "./testing/random-model.js";
+export { type Distribution, randomNumbers } from "./testing/random-numbers.js";
 export type { TokenizerKind } from "./testing/vocabulary.js";

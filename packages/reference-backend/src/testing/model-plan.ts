@@ -2,6 +2,7 @@ import { checkCount, KVPolicyError } from "@kvpolicy/core";
 
 import { TENSOR_ENCODINGS, type TensorType } from "./encode-tensor.js";
 import type { GgufValue } from "./gguf-values.js";
+import type { GgufTensor } from "./gguf-writer.js";
 import { smallestVocabulary, TOKENIZER_KINDS, type TokenizerKind } from "./vocabulary.js";
 
 /** The architectures that `randomModel` makes, by their names in GGUF. */
@@ -11,6 +12,11 @@ export type Architecture = "llama" | "gptneox" | "falcon" | "mpt" | "mimo2";
 export interface RandomModelOptions {
   /** How the model computes. */
   readonly architecture: Architecture;
+  /**
+   * Name of the architecture in the file, for one of llama.cpp's others that reads the same settings and, after `changeTensors`, the same
+   * tensors. Defaults to `architecture`. Nothing is checked.
+   */
+  readonly architectureName?: string | undefined;
   /** Seed of all weights: a whole number of at most 32 bits. Defaults to 0. */
   readonly seed?: number | undefined;
   /** Number of layers. Defaults to 2, the fewest that `mimo2` may have. */
@@ -53,6 +59,8 @@ export interface RandomModelOptions {
   readonly bos?: boolean | undefined;
   /** Metadata beside what the model has, or in its place, by key of the file. Nothing is checked. */
   readonly metadata?: Readonly<Record<string, GgufValue>> | undefined;
+  /** Answers the tensors to be written from those that the model has. Nothing is checked. */
+  readonly changeTensors?: ((tensors: readonly GgufTensor[]) => readonly GgufTensor[]) | undefined;
 }
 
 /** What an architecture is, as llama.cpp builds it (src/models). */
@@ -117,7 +125,9 @@ type Decided<Options> = { readonly [Option in keyof Options]-?: Exclude<Options[
 /** A model whose every choice is made and fits its architecture. */
 export interface ModelPlan
   extends
-    Decided<Omit<RandomModelOptions, "biases" | "ropeFactors" | "attentionSinks" | "metadata">>,
+    Decided<
+      Omit<RandomModelOptions, "biases" | "ropeFactors" | "attentionSinks" | "metadata" | "changeTensors">
+    >,
     Pick<Traits, "norm" | "fusedAttention" | "gated" | "feedForwardNorm"> {
   /** Dimensions of the embedding. */
   readonly embedding: number;
@@ -156,6 +166,7 @@ export function planModel(options: RandomModelOptions): ModelPlan {
   const embedding = heads * headSize;
   const plan: ModelPlan = {
     architecture,
+    architectureName: options.architectureName ?? architecture,
     ...traits,
     seed: count("seed", 0, 0),
     layers: count("layers", 2, architecture === "mimo2" ? 2 : 1),

@@ -44,11 +44,16 @@ const LOGIT_SPREAD = 2.5;
  */
 export function randomModel(options: RandomModelOptions): Uint8Array {
   const plan = planModel(options);
-  return writeGguf({ metadata: { ...metadataOf(plan), ...options.metadata }, tensors: tensorsOf(plan) });
+  const { metadata, changeTensors = (tensors) => tensors } = options;
+  return writeGguf({
+    metadata: { ...metadataOf(plan), ...metadata },
+    tensors: changeTensors(tensorsOf(plan)),
+  });
 }
 
 function metadataOf(plan: ModelPlan): Record<string, GgufValue> {
-  const { architecture, norm, rotated, ropeBase, feedForward, contextLength, layers } = plan;
+  const { architecture, architectureName, norm, rotated, ropeBase, feedForward, contextLength, layers } =
+    plan;
   const normKey = norm === "layer" ? "layer_norm_epsilon" : "layer_norm_rms_epsilon";
   const settings: Record<string, GgufValue> = {
     vocab_size: uint32(plan.vocabularySize),
@@ -75,10 +80,12 @@ function metadataOf(plan: ModelPlan): Record<string, GgufValue> {
     }),
   };
   return {
-    "general.architecture": architecture,
-    "general.name": `random ${architecture}`,
+    "general.architecture": architectureName,
+    "general.name": `random ${architectureName}`,
     "general.file_type": uint32(FILE_TYPES[plan.tensorType]),
-    ...Object.fromEntries(Object.entries(settings).map(([key, value]) => [`${architecture}.${key}`, value])),
+    ...Object.fromEntries(
+      Object.entries(settings).map(([key, value]) => [`${architectureName}.${key}`, value]),
+    ),
     ...vocabularyMetadata(plan),
   };
 }
