@@ -1,4 +1,12 @@
 export { estimateMemory, type EstimateMemoryOptions, type MemoryEstimate } from "./estimate-memory.js";
+export {
+  inspectModel,
+  type Fidelity,
+  type InspectModelOptions,
+  type ModelInspection,
+  type PolicyVerdict,
+} from "./inspect-model.js";
+export type { ModelFacts } from "./model-facts.js";
 export { checkModelFile } from "./model-file.js";
 export {
   openBackend,
@@ -14,4 +22,5 @@ export type { LlamaSampling } from "./sampling.js";
 export type { SaveOptions } from "./save-stream.js";
 export type { CellsOrigin } from "./saved-cells.js";
 export type { SnapshotInfo, SnapshotVersions } from "./snapshot-file.js";
+export type { ShiftSelfTest } from "./shift-self-test.js";
 export { createTokenCodec, type TokenCodecOptions } from "./token-codec.js";

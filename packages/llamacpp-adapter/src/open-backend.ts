@@ -122,18 +122,25 @@ function checkCacheType(option: string, type: CacheType, headSize: number | unde
   if (!CACHE_TYPES.includes(type)) {
     throw refuse(option, type, `${option} must be one of ${CACHE_TYPES.join(", ")}, not ${type}.`);
   }
-  if (type.startsWith("Q") && headSize !== undefined && headSize % QUANTISED_BLOCK !== 0) {
+  if (packsAcrossHeads(type, headSize)) {
     throw refuse(
       option,
       type,
-      `${type} packs ${QUANTISED_BLOCK} numbers in a block, and the heads of this model have ${headSize}: use F16 or F32.`,
+      `${type} packs ${QUANTISED_BLOCK} numbers in a block, and the heads of this model have ${String(headSize)}: use F16 or F32.`,
     );
   }
 }
 
+/** Whether a block of quantised numbers would span heads. */
+export function packsAcrossHeads(type: CacheType, headSize: number | undefined): boolean {
+  return type.startsWith("Q") && headSize !== undefined && headSize % QUANTISED_BLOCK !== 0;
+}
+
 /** The option that asked for the cells, in errors about memory. */
 export interface SizeName {
+  /** Its name. */
   readonly option: string;
+  /** What it asked for, in words. */
   readonly label: string;
 }
 
@@ -170,8 +177,18 @@ async function tryReindex(
   { keyType = "F16", selfTest = true }: OpenBackendOptions,
   native: NativeSequence,
 ): Promise<Capability> {
-  const measured = selfTest ? await testOnce(model, keyType, native) : undefined;
-  return measured === undefined || judgeSelfTest(model, measured);
+  if (!selfTest) return true;
+  try {
+    const measured = await testOnce(model, keyType, native);
+    return measured === undefined || judgeSelfTest(model, measured);
+  } catch (cause) {
+    throw new KVPolicyError({
+      code: "backend-failed",
+      message: `llama.cpp failed while it was tried whether it moves this model's keys well: ${cause instanceof Error ? cause.message : String(cause)}.`,
+      details: { operation: "selfTest", appended: 0 },
+      cause,
+    });
+  }
 }
 
 /** What llama.cpp can do with this model, as far as its metadata say; the capacity may still be open. */

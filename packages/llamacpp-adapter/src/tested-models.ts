@@ -30,6 +30,11 @@ export function testOnce(
   return running;
 }
 
+/** What the self-test of a loaded model with keys of this type measured, if it ran. */
+export function recallSelfTest(model: LlamaModel, keyType: CacheType): Promise<ShiftSelfTest> | undefined {
+  return results.get(model)?.get(keyType);
+}
+
 /** Whether keys can be moved, as the self-test says. */
 export function judgeSelfTest(model: LlamaModel, { passed, ...measured }: ShiftSelfTest): Capability {
   return passed || explainObstacle(model.fileInfo.metadata.general.architecture, failedSelfTest(measured));

@@ -105,6 +105,16 @@ export const SILENTLY_WRONG: readonly ModelKind[] = [
   },
 ];
 
+/** A fault that no rule knows, because only a tensor tells: a table of learned positions beside ALiBi. */
+export const UNKNOWN_FAULT: ModelKind = {
+  name: "mpt with learned positions beside ALiBi",
+  options: {
+    architecture: "mpt",
+    contextLength: 256,
+    changeTensors: (tensors) => [...tensors, tensor("position_embd.weight", [64, 256], 0, 1)],
+  },
+};
+
 /** Kinds of which a part forgets by itself, or nothing. */
 export const FORGETFUL: readonly ModelKind[] = [
   {

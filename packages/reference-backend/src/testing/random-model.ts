@@ -44,10 +44,11 @@ const LOGIT_SPREAD = 2.5;
  */
 export function randomModel(options: RandomModelOptions): Uint8Array {
   const plan = planModel(options);
-  const { metadata, changeTensors = (tensors) => tensors } = options;
+  const { metadata, changeTensors } = options;
+  const tensors = tensorsOf(plan);
   return writeGguf({
     metadata: { ...metadataOf(plan), ...metadata },
-    tensors: changeTensors(tensorsOf(plan)),
+    tensors: changeTensors?.(tensors) ?? tensors,
   });
 }
 
