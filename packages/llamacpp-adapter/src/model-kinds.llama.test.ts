@@ -89,6 +89,7 @@ async function testAlone(
   try {
     return await runShiftSelfTest(new NativeSequence(context, context.getSequence()), {
       keyType,
+      batch: context.batchSize,
       quantisedWeights,
       vocabularySize: 300,
       trainedLength: model.trainContextSize,
@@ -319,11 +320,11 @@ describe("a stream is guarded by the self-test where the metadata say nothing", 
     });
   });
 
-  test("a budget of one cell, and a model trained on few positions, are tried too", async () => {
+  test("a budget of one cell, decodes of one token, and a model trained on few positions, are tried too", async () => {
     await withModel(
       { name: "short", options: { architecture: "llama", contextLength: 16 } },
       async (model) => {
-        const backend = await openBackend(model, { capacity: 1, threads: 1 });
+        const backend = await openBackend(model, { capacity: 1, batch: 1, threads: 1 });
         expect(backend.capabilities.reindex).toBe(true);
         await backend.dispose();
         expect(await inspectModel(model)).toMatchObject({ selfTest: { passed: true } });

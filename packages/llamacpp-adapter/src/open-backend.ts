@@ -156,7 +156,7 @@ export async function createBackend(
     const { reindex, ...others } = describeCapabilities(model, options);
     const capabilities = {
       ...others,
-      reindex: reindex === true ? await tryReindex(model, options, native) : reindex,
+      reindex: reindex === true ? await tryReindex(model, options, native, context.batchSize) : reindex,
       capacity: options.capacity,
       batch: context.batchSize,
     };
@@ -176,10 +176,11 @@ async function tryReindex(
   model: LlamaModel,
   { keyType = "F16", selfTest = true }: OpenBackendOptions,
   native: NativeSequence,
+  batch: number,
 ): Promise<Capability> {
   if (!selfTest) return true;
   try {
-    const measured = await testOnce(model, keyType, native);
+    const measured = await testOnce(model, keyType, native, batch);
     return measured === undefined || judgeSelfTest(model, measured);
   } catch (cause) {
     throw new KVPolicyError({

@@ -19,6 +19,8 @@ export interface ShiftSelfTest {
 export interface ShiftSelfTestOptions {
   /** Type of the cached keys; see {@link isTestable}. */
   readonly keyType: CacheType;
+  /** Most tokens that one decode takes. */
+  readonly batch: number;
   /** Whether matrices of the model are quantised. */
   readonly quantisedWeights: boolean;
   /** Tokens in the vocabulary. */
@@ -27,6 +29,7 @@ export interface ShiftSelfTestOptions {
   readonly trainedLength: number;
 }
 
+const NO_ROWS = new Uint32Array(0);
 /** Tokens that are decoded, at most. */
 const LENGTH = 40;
 /** Positions by which all of them are moved, at most. */
@@ -71,7 +74,7 @@ export function isTestable(keyType: CacheType): boolean {
  */
 export async function runShiftSelfTest(
   sequence: NativeSequence,
-  { keyType, quantisedWeights, vocabularySize, trainedLength }: ShiftSelfTestOptions,
+  { keyType, batch, quantisedWeights, vocabularySize, trainedLength }: ShiftSelfTestOptions,
 ): Promise<ShiftSelfTest> {
   const length = Math.max(2, Math.min(LENGTH, Math.ceil((trainedLength * LENGTH) / (LENGTH + DISTANCE))));
   const distance = Math.max(1, Math.min(DISTANCE, trainedLength - length));
@@ -88,7 +91,8 @@ export async function runShiftSelfTest(
   const bounds = isExact ? EXACT : ROUNDED;
   let [error, noise] = [Infinity, 0];
   try {
-    await sequence.decode(0, tokens.subarray(0, last), new Uint32Array(0));
+    for (let start = 0; start < last; start += batch)
+      await sequence.decode(start, tokens.subarray(start, Math.min(start + batch, last)), NO_ROWS);
     const before = await predictAt(last);
     for (let round = 0; round < ROUNDS; round += 1) {
       sequence.shift(distance);

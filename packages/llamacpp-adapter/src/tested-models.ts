@@ -12,18 +12,19 @@ const results = new WeakMap<LlamaModel, Map<CacheType, Promise<ShiftSelfTest>>>(
 const FLOAT_TYPES: ReadonlySet<GgmlType> = new Set([GgmlType.F32, GgmlType.F16, GgmlType.BF16, GgmlType.F64]);
 
 /**
- * The self-test of a loaded model with keys of this type, run once on an empty sequence and remembered; undefined where it could not tell
+ * The self-test of a loaded model with keys of this type, run once on an empty sequence, in decodes of at most `batch` tokens, and remembered; undefined where it could not tell
  * good from broken. The metadata must have let the model through: what ends the process cannot be caught.
  */
 export function testOnce(
   model: LlamaModel,
   keyType: CacheType,
   sequence: NativeSequence,
+  batch: number,
 ): Promise<ShiftSelfTest> | undefined {
   if (!isTestable(keyType)) return undefined;
   const known = results.get(model) ?? new Map<CacheType, Promise<ShiftSelfTest>>();
   results.set(model, known);
-  const running = known.get(keyType) ?? testModel(model, keyType, sequence);
+  const running = known.get(keyType) ?? testModel(model, keyType, sequence, batch);
   known.set(keyType, running);
   // A failure of the engine is no result.
   running.catch(() => known.delete(keyType));
@@ -52,10 +53,16 @@ export function failedSelfTest({ error, noise, threshold, largestNoise }: Omit<S
   return { rule: "self-test", reason: `${measured} (self-test)` };
 }
 
-function testModel(model: LlamaModel, keyType: CacheType, sequence: NativeSequence): Promise<ShiftSelfTest> {
+function testModel(
+  model: LlamaModel,
+  keyType: CacheType,
+  sequence: NativeSequence,
+  batch: number,
+): Promise<ShiftSelfTest> {
   const { metadata, fullTensorInfo = [] } = model.fileInfo;
   return runShiftSelfTest(sequence, {
     keyType,
+    batch,
     quantisedWeights: fullTensorInfo.some(({ ggmlType }) => !FLOAT_TYPES.has(ggmlType)),
     vocabularySize: metadata.tokenizer.ggml.tokens.length,
     trainedLength: model.trainContextSize,
