@@ -81,7 +81,12 @@ export async function loadModel(
   }
 }
 
-async function findModel(source: string, quiet: boolean, signal: AbortSignal): Promise<string> {
+/**
+ * The path of a model: of a file, of one of `@kvpolicy/tiny-models`, or of a download.
+ *
+ * @throws {KVPolicyError} `config` for a name that no tiny model has and for a model that cannot be fetched.
+ */
+export async function findModel(source: string, quiet: boolean, signal: AbortSignal): Promise<string> {
   if (source.startsWith(TINY)) return findTinyModel(source);
   if (!source.startsWith("hf:")) return source;
   try {

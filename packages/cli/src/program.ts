@@ -1,6 +1,10 @@
 import { Command } from "commander";
 
+import { runInspect } from "./inspect-command.js";
+import { INSPECT_DEFAULTS, KEY_TYPES, parseInspectOptions } from "./inspect-options.js";
 import { GPU_HELP } from "./load-llama.js";
+import { probeModel, type ProbeOptions } from "./probe-model.js";
+import { PROBE_COMMAND } from "./run-probe.js";
 import { DEFAULTS, parseStreamOptions } from "./stream-options.js";
 import { runStream } from "./stream-command.js";
 import { packageVersion } from "./versions.js";
@@ -56,6 +60,30 @@ export function createProgram(argv: readonly string[], onExit: (code: number) =>
     .option("--json", "print results.json to standard output, and nothing else")
     .action(async (raw: unknown) => {
       onExit(await runStream(parseStreamOptions(raw, process.env), argv));
+    });
+
+  program
+    .command("inspect")
+    .description("Says what llama.cpp can do with a model under each kind of policy, and why not.")
+    .argument("<model>", "path of a GGUF file, hf:USER/REPO/FILE, or tiny:NAME")
+    .option("--keys <type>", `type of the cached keys: ${KEY_TYPES.join(", ")}`, INSPECT_DEFAULTS.keys)
+    .option("--flash-attention", "with flash attention")
+    .option("--gpu <type>", GPU_HELP, INSPECT_DEFAULTS.gpu)
+    .option(
+      "--no-probe",
+      "read the metadata only; else the model is also loaded and tried, in a process of its own",
+    )
+    .option("--json", "print the answer as JSON, and nothing else")
+    .action(async (model: string, raw: object) => {
+      onExit(await runInspect(parseInspectOptions({ ...raw, model })));
+    });
+
+  // What `inspect` runs in a process of its own.
+  program
+    .command(PROBE_COMMAND, { hidden: true })
+    .argument("<options>")
+    .action(async (options: string) => {
+      await probeModel(JSON.parse(options) as ProbeOptions, (message) => process.send?.(message));
     });
 
   return program;

@@ -1,0 +1,24 @@
+import { z } from "zod";
+
+import { badOption } from "./report-error.js";
+
+/** A whole number of at least `minimum`; `otherwise` is what else is allowed, for the message. */
+export function wholeNumber(minimum: number, otherwise = ""): z.ZodType<number, string> {
+  const error = `must be ${otherwise}a whole number of at least ${minimum}`;
+  return z
+    .string()
+    .regex(/^\d+$/, { error, abort: true })
+    .transform(Number)
+    .refine((value) => Number.isSafeInteger(value) && value >= minimum, { error });
+}
+
+/** Type of cached keys or values. */
+export const cacheType = z.enum(["F16", "F32"], { error: "must be F16 or F32" });
+
+/** The first option that cannot work, as the user wrote it. */
+export function firstProblem(raw: unknown, { issues: [issue] }: z.ZodError): Error {
+  const option = String(issue?.path[0] ?? "");
+  const value = typeof raw === "object" && raw !== null ? (raw as Record<string, unknown>)[option] : raw;
+  const flag = option.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+  return badOption(option, value, `--${flag} ${issue?.message ?? "cannot work"}, not "${String(value)}".`);
+}
