@@ -442,6 +442,22 @@ describe("inspectModel", () => {
   });
 });
 
+describe("a larger model, named by KVPOLICY_MODEL", () => {
+  test.for(["F32", "F16", "Q8_0"] as const)(
+    "passes the self-test with %s keys",
+    async (keyType, { skip }) => {
+      const modelPath = process.env["KVPOLICY_MODEL"];
+      if (modelPath === undefined) return skip("set KVPOLICY_MODEL to the path of a GGUF file to run it");
+      const { reuse } = await inspectModel(modelPath, { keyType });
+      if (reuse.fidelity === "unsupported") return skip(`the metadata say: ${reuse.reason}`);
+      const model = await llama.loadModel({ modelPath });
+      const { selfTest } = await inspectModel(model, { keyType });
+      await model.dispose();
+      expect(selfTest).toMatchObject({ passed: true });
+    },
+  );
+});
+
 test("the architectures that are known as recurrent are those of the engine", () => {
   const bindings = (llama as unknown as { _bindings: Record<string, (name: string) => boolean> })._bindings;
   const isRecurrent = (name: string): boolean =>

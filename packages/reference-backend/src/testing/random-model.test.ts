@@ -128,6 +128,24 @@ describe("randomModel", () => {
     expect(tensors.has("blk.3.attn_qkv.weight")).toBe(false);
   });
 
+  it("goes by another architecture's name, with other tensors", async () => {
+    const plain = await make({ architecture: "llama" });
+    const { metadata, tensors } = await make({
+      architecture: "llama",
+      architectureName: "smollm3",
+      changeTensors: (own) => own.filter(({ name }) => name !== "output.weight"),
+    });
+    expect(metadata).toMatchObject({
+      "general.architecture": "smollm3",
+      "smollm3.block_count": 2,
+      "smollm3.rope.freq_base": 10_000,
+    });
+    expect(Object.keys(metadata).filter((key) => key.startsWith("llama."))).toEqual([]);
+    expect([...tensors.keys()]).toEqual([...plain.tensors.keys()].filter((name) => name !== "output.weight"));
+    for (const name of tensors.keys())
+      expect(values({ metadata, tensors } as ParsedGguf, name), name).toEqual(values(plain, name));
+  });
+
   it("stores matrices in the type that was asked for, everything else in F32", async () => {
     const { tensors } = await make({ architecture: "llama", tensorType: "Q8_0", biases: true });
     for (const [name, { shape, type }] of tensors) {
