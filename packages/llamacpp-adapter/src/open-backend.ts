@@ -19,7 +19,7 @@ import { NativeSequence } from "./native-sequence.js";
 import { refuseDisposed } from "./refuse-disposed.js";
 import { CACHE_TYPES, type CacheType } from "./cache-types.js";
 import { checkReindex } from "./reindex-gate.js";
-import { readSlidingWindow } from "./reindex-rules.js";
+import { NO_CACHE_REASON, readSlidingWindow } from "./reindex-rules.js";
 import type { LlamaSampling } from "./sampling.js";
 import { judgeSelfTest, testOnce } from "./tested-models.js";
 
@@ -75,8 +75,9 @@ const CELL_BLOCK = 256;
  * The backend alone, without a policy: a context of its own with one sequence. For streams that are put together by hand and
  * for the suite of `@kvpolicy/conformance`; {@link openStream} is what applications want. Dispose it when done.
  *
- * @throws {KVPolicyError} `config` when options contradict each other, or memory cannot hold the capacity; `disposed` when the
- * model was disposed; `backend-failed` when llama.cpp cannot create the context.
+ * @throws {KVPolicyError} `config` when options contradict each other, or memory cannot hold the capacity; `unsupported` for an encoder or
+ * a model that writes by diffusion, which has no cache; `disposed` when the model was disposed; `backend-failed` when llama.cpp cannot
+ * create the context or fails in the self-test.
  */
 export async function openBackend(model: LlamaModel, options: OpenBackendOptions): Promise<OpenedBackend> {
   checkContextOptions("openBackend", model, options);
@@ -106,14 +107,13 @@ export function checkContextOptions(
   }
 }
 
-/** Encoders and models that write by diffusion have none, and llama.cpp would end the process at the first call that wants one. */
+/** Refuses models without a cache of keys and values, whatever the policy. */
 function checkCache(architecture: string): void {
   if (!WITHOUT_CACHE.has(architecture)) return;
-  const reason = "it is an encoder or writes by diffusion, and llama.cpp keeps no cache for it";
   throw new KVPolicyError({
     code: "unsupported",
-    message: `A model of the architecture ${architecture} cannot be streamed: ${reason}.`,
-    details: { feature: "cache", reason },
+    message: `A model of the architecture ${architecture} cannot be streamed: ${NO_CACHE_REASON}.`,
+    details: { feature: "cache", reason: NO_CACHE_REASON },
   });
 }
 

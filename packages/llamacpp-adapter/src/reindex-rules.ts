@@ -75,6 +75,8 @@ interface Rule {
 
 /** The rule after which nothing works at all. */
 export const NO_CACHE = "no-cache";
+/** Its reason. Without a cache each decode of llama.cpp sees its own tokens alone. */
+export const NO_CACHE_REASON = "it is an encoder or writes by diffusion, and llama.cpp keeps no cache for it";
 
 const OTHER_KEYS: Remedy = { text: "use F16 or F32 keys", keyType: "F16" };
 
@@ -91,10 +93,7 @@ const NEAR_ONE = 1e-6;
 const RULES: readonly Rule[] = [
   {
     name: NO_CACHE,
-    find: ({ architecture }) =>
-      WITHOUT_CACHE.has(architecture)
-        ? { reason: "it is an encoder or writes by diffusion, and llama.cpp keeps no cache for it" }
-        : undefined,
+    find: ({ architecture }) => (WITHOUT_CACHE.has(architecture) ? { reason: NO_CACHE_REASON } : undefined),
   },
   {
     name: "m-rope",
