@@ -13,6 +13,13 @@ describe("parsePolicySpec", () => {
     ["recompute:head=none,stride=64", 4, { options: { window: null, stride: 64, head: "none" } }],
     ["recompute:head=2", 4, { options: { window: null, stride: 4, head: 2 } }],
     ["recompute", 4, { options: { window: null, stride: 4, head: "bos" } }],
+    ["sink-window", undefined, { options: { sinks: 4, window: null, stride: null } }],
+    ["pinned(window)", 4, { name: "pinned", inner: { name: "window", options: { stride: 4 } } }],
+    [
+      "pinned(turn-aligned(sink-window:sinks=1,stride=8))",
+      4,
+      { name: "pinned", inner: { name: "turn-aligned", inner: { options: { sinks: 1, stride: 8 } } } },
+    ],
   ] as const)("reads %s", (spec, stride, description) => {
     const { name, policy } = parsePolicySpec(spec, stride);
     expect(name).toBe(spec);
@@ -33,6 +40,14 @@ describe("parsePolicySpec", () => {
     ["sink-window:sinks=-1", /sinks must be a whole number of at least 0/],
     ["recompute:head=all", /head must be none, bos or a whole number/],
     ["window:stride=1:2", /more than one colon/],
+    ["pinned", /"pinned" wraps another policy, which it has in brackets: pinned\(sink-window\)/],
+    ["pinned()", /there is no policy ""/],
+    ["pinned(sink-window", /its brackets do not match/],
+    ["window(dense)", /no policy "window" wraps another; those that do are pinned, turn-aligned/],
+    [
+      "pinned(turn-aligned(streaming))",
+      /--policy pinned\(turn-aligned\(streaming\)\) .* no policy "streaming"/,
+    ],
   ])("refuses %j", (spec, message) => {
     let error: unknown;
     try {

@@ -1,7 +1,9 @@
 import type { KVCachePolicy, Stride } from "@kvpolicy/core";
 import { dense } from "@kvpolicy/dense";
+import { pinned } from "@kvpolicy/pinned";
 import { recompute } from "@kvpolicy/recompute";
 import { sinkWindow } from "@kvpolicy/sink-window";
+import { turnAligned } from "@kvpolicy/turn-aligned";
 import { window } from "@kvpolicy/window";
 
 import { badOption } from "./report-error.js";
@@ -18,7 +20,7 @@ type Options = ReadonlyMap<string, string>;
 
 interface Kind {
   readonly options: readonly string[];
-  readonly create: (options: Options, stride: Stride) => KVCachePolicy;
+  readonly create: (options: Options, stride: Stride | undefined) => KVCachePolicy;
 }
 
 const KINDS: ReadonlyMap<string, Kind> = new Map([
@@ -40,21 +42,47 @@ const KINDS: ReadonlyMap<string, Kind> = new Map([
   ],
 ]);
 
+/** Policies that wrap a policy. */
+const WRAPPERS: ReadonlyMap<string, (inner: KVCachePolicy) => KVCachePolicy> = new Map([
+  ["pinned", pinned],
+  ["turn-aligned", (inner) => turnAligned(inner)],
+]);
+
 /**
  * Reads a policy from the command line: a name, then options as `name:option=value,option=value`. What the options leave of the
- * budget is the window.
+ * budget is the window. A policy that wraps another has it in brackets: `wrapper(spec)`.
  *
- * @param spec - For example `sink-window:sinks=1,stride=16`.
- * @param stride - The stride where the spec names none.
+ * @param spec - For example `sink-window:sinks=1,stride=16`, or `pinned(turn-aligned(sink-window))`.
+ * @param stride - The stride where the spec names none; undefined for the policy's own default.
  * @throws {KVPolicyError} `config` for an unknown policy or option, or a value that cannot work; the message says what is known.
  */
-export function parsePolicySpec(spec: string, stride: Stride): PolicySpec {
-  const [name = "", ...rest] = spec.split(":");
+export function parsePolicySpec(spec: string, stride: Stride | undefined): PolicySpec {
+  return { name: spec, policy: readPolicy(spec, spec, stride) };
+}
+
+/** Reads a part of a spec. */
+function readPolicy(spec: string, part: string, stride: Stride | undefined): KVCachePolicy {
+  const [, wrapperName, inner] = /^([^:()]*)\((.*)\)$/s.exec(part) ?? [];
+  if (wrapperName !== undefined && inner !== undefined) {
+    const wrap = WRAPPERS.get(wrapperName);
+    if (wrap) return wrap(readPolicy(spec, inner, stride));
+    const known = [...WRAPPERS.keys()].join(", ");
+    throw refuse(spec, `no policy "${wrapperName}" wraps another; those that do are ${known}`);
+  }
+  const [name = "", ...rest] = part.split(":");
   const kind = KINDS.get(name);
-  if (!kind) throw refuse(spec, `there is no policy "${name}"; known are ${[...KINDS.keys()].join(", ")}`);
+  if (!kind) throw refuse(spec, describeUnknown(name));
   if (rest.length > 1) throw refuse(spec, "it has more than one colon");
   const options = readOptions(spec, kind, rest[0]);
-  return { name: spec, policy: kind.create(options, readStride(options, stride)) };
+  return kind.create(options, readStride(options, stride));
+}
+
+function describeUnknown(name: string): string {
+  if (WRAPPERS.has(name))
+    return `"${name}" wraps another policy, which it has in brackets: ${name}(sink-window)`;
+  if (/[()]/.test(name)) return "its brackets do not match";
+  const known = [...KINDS.keys(), ...[...WRAPPERS.keys()].map((wrapper) => `${wrapper}(…)`)];
+  return `there is no policy "${name}"; known are ${known.join(", ")}`;
 }
 
 function readOptions(spec: string, kind: Kind, text: string | undefined): Options {
@@ -74,7 +102,7 @@ function readOptions(spec: string, kind: Kind, text: string | undefined): Option
   return options;
 }
 
-function readStride(options: Options, otherwise: Stride): Stride {
+function readStride(options: Options, otherwise: Stride | undefined): Stride | undefined {
   if (options.get("stride") === "half") return "half";
   return readCount(options, "stride", 1) ?? otherwise;
 }

@@ -1,5 +1,7 @@
 import { Command } from "commander";
 
+import { CHAT_DEFAULTS, parseChatOptions } from "./chat-options.js";
+import { runChat } from "./chat-command.js";
 import { runInspect } from "./inspect-command.js";
 import { INSPECT_DEFAULTS, KEY_TYPES, parseInspectOptions } from "./inspect-options.js";
 import { GPU_HELP } from "./load-llama.js";
@@ -60,6 +62,32 @@ export function createProgram(argv: readonly string[], onExit: (code: number) =>
     .option("--json", "print results.json to standard output, and nothing else")
     .action(async (raw: unknown) => {
       onExit(await runStream(parseStreamOptions(raw, process.env), argv));
+    });
+
+  program
+    .command("chat")
+    .description("A conversation that never runs out of context, with a live line of cache use.")
+    .option(
+      "--model <model>",
+      "path of a GGUF file, hf:USER/REPO/FILE, or tiny:NAME (default: $KVPOLICY_MODEL)",
+    )
+    .option("--policy <spec>", "which cached tokens stay", CHAT_DEFAULTS.policy)
+    .option(
+      "--budget <cells>",
+      `cells in use (default: ${CHAT_DEFAULTS.budget}, or the trained length where that is less)`,
+    )
+    .option("--system <text>", "what the model is told first; its cells are pinned")
+    .option("--restore <file>", "conversation to go on from")
+    .option("--save <file>", "where the conversation is saved at the end")
+    .option("--max-tokens <count>", "most tokens of an answer (default: the budget)")
+    .option("--temperature <number>", "0 takes the likeliest token", String(CHAT_DEFAULTS.temperature))
+    .option("--seed <number>", "seed of the sampler (default: a random one)")
+    .option("--keys <type>", `type of the cached keys, F16 or F32 (default: ${CHAT_DEFAULTS.cacheType})`)
+    .option("--values <type>", `type of the cached values, F16 or F32 (default: ${CHAT_DEFAULTS.cacheType})`)
+    .option("--threads <count>", "threads of the engine (default: one a core)")
+    .option("--gpu <type>", GPU_HELP, CHAT_DEFAULTS.gpu)
+    .action(async (raw: unknown) => {
+      onExit(await runChat(parseChatOptions(raw, process.env)));
     });
 
   program

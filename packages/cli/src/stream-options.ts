@@ -2,6 +2,7 @@ import { z } from "zod";
 
 import { gpuSchema, type Gpu } from "./load-llama.js";
 import { TINY } from "./load-model.js";
+import { cacheType, firstProblem, wholeNumber } from "./option-schemas.js";
 import { parsePolicySpec, type PolicySpec } from "./policy-spec.js";
 import { badOption } from "./report-error.js";
 
@@ -49,16 +50,6 @@ export interface StreamCommandOptions {
   /** Whether to print nothing but the results as JSON. */
   readonly json: boolean;
 }
-
-const wholeNumber = (minimum: number, otherwise = ""): z.ZodType<number, string> => {
-  const error = `must be ${otherwise}a whole number of at least ${minimum}`;
-  return z
-    .string()
-    .regex(/^\d+$/, { error, abort: true })
-    .transform(Number)
-    .refine((value) => Number.isSafeInteger(value) && value >= minimum, { error });
-};
-const cacheType = z.enum(["F16", "F32"], { error: "must be F16 or F32" });
 
 /** What commander hands over: text, lists of text and switches. */
 const rawSchema = z.object({
@@ -113,10 +104,4 @@ export function parseStreamOptions(raw: unknown, environment: NodeJS.ProcessEnv)
     tokens: tokens ?? (text === undefined ? DEFAULTS.tokens : undefined),
     threads: rest.threads ?? defaults.threads,
   };
-}
-
-function firstProblem(raw: unknown, { issues: [issue] }: z.ZodError): Error {
-  const option = String(issue?.path[0] ?? "");
-  const value = typeof raw === "object" && raw !== null ? (raw as Record<string, unknown>)[option] : raw;
-  return badOption(option, value, `--${option} ${issue?.message ?? "cannot work"}, not "${String(value)}".`);
 }
