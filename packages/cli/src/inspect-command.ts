@@ -13,7 +13,7 @@ import { runProbe, type Probe } from "./run-probe.js";
  * `kvpolicy inspect`: says what llama.cpp can do with a model under each kind of policy, and why not. Reads the metadata here, and tries
  * the model in a child process.
  *
- * @returns The exit code: 2 when survivors cannot keep their keys and values.
+ * @returns The exit code: 2 when survivors cannot keep their keys and values, 130 after Ctrl-C.
  * @throws {KVPolicyError} for a model that cannot be read.
  */
 export async function runInspect(options: InspectCommandOptions): Promise<number> {
@@ -24,6 +24,8 @@ export async function runInspect(options: InspectCommandOptions): Promise<number
   const onCpu = gpu === "auto" || gpu === false;
   const fromFile = await inspectModel(path, { keyType: keys, flashAttention, onCpu });
   const probe = options.probe ? await runProbe({ path, keys, flashAttention, gpu }) : undefined;
+  // Ctrl-C reaches the child, too: it did not end by itself.
+  if (interruption.signal.aborted) return ExitCode.interrupted;
   const inspected: Inspected = {
     model: model.startsWith("hf:") ? model : basename(path),
     ...mergeProbe(fromFile, probe),

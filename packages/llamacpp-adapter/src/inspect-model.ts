@@ -102,7 +102,7 @@ export async function inspectModel(
     facts: readModelFacts(metadata),
     keyType,
     flashAttention,
-    reuse: judgeReuse(metadata, keyType, obstacle ?? failed),
+    reuse: judgeReuse(metadata, { keyType, flashAttention }, obstacle ?? failed),
     recompute: judgeRest(
       metadata,
       impossible ?? noCache(obstacle),
@@ -165,7 +165,7 @@ function noCache(obstacle: Obstacle | undefined): Obstacle | undefined {
 
 function judgeReuse(
   metadata: GgufMetadata,
-  keyType: CacheType,
+  { keyType, flashAttention }: { readonly keyType: CacheType; readonly flashAttention: boolean },
   obstacle: Obstacle | undefined,
 ): PolicyVerdict {
   if (obstacle) return refuseWith(obstacle);
@@ -175,11 +175,11 @@ function judgeReuse(
   }
   const shown = showMetadata(metadata, ["rope.freq_base", "rope.dimension_count", "rope.scaling.type"]);
   if (keyType === "F32") {
-    return {
-      fidelity: "exact",
-      reason: "F32 keys are rotated without a loss that shows, whatever the stride",
-      metadata: shown,
-    };
+    const rounding = flashAttention
+      ? "; flash attention reads them rounded to F16, and leaves the cached ones as they are"
+      : "";
+    const reason = `F32 keys are rotated without a loss that shows, whatever the stride${rounding}`;
+    return { fidelity: "exact", reason, metadata: shown };
   }
   return { fidelity: "chunked", reason: ROUNDED[keyType], metadata: shown };
 }

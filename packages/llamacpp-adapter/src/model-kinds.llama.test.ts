@@ -206,18 +206,20 @@ describe("the self-test alone, past the metadata, catches what goes silently wro
   test.each([
     ["layers without rotation", SILENTLY_WRONG[0]!, "Q4_1"],
     ["learned positions", SILENTLY_WRONG[5]!, "Q8_0"],
-    [
-      "ALiBi, rotated",
-      { ...SILENTLY_WRONG[7]!, options: { ...SILENTLY_WRONG[7]!.options, headSize: 32 } },
-      "Q8_0",
-    ],
-  ] as const)("with quantised weights, too: %s", async (name, kind, tensorType) => {
-    await withModel(
-      { name, options: { ...kind.options, heads: 2, headSize: 32, tensorType } },
-      async (model) => {
-        expect(await testAlone(model, {}, true)).toMatchObject({ passed: false });
-      },
-    );
+    ["ALiBi, rotated", SILENTLY_WRONG[7]!, "Q8_0"],
+  ] as const)("with quantised weights, too: %s", async (name, { options }, tensorType) => {
+    await withModel({ name, options: { ...options, heads: 2, headSize: 32, tensorType } }, async (model) => {
+      expect(await testAlone(model, {}, true)).toMatchObject({ passed: false });
+    });
+  });
+
+  test("with quantised weights keys that each move scales are known by what is left after moving them back", async () => {
+    await withModel({ name: "scaled", options: { ...YARN, tensorType: "Q4_1" } }, async (model) => {
+      const { error, threshold, noise, largestNoise, passed } = await testAlone(model, {}, true);
+      expect(error).toBeLessThan(threshold);
+      expect(noise).toBeGreaterThan(largestNoise);
+      expect(passed).toBe(false);
+    });
   });
 
   test("and passes quantised weights whose rounding a move makes larger", async () => {
@@ -420,6 +422,17 @@ describe("inspectModel", () => {
       remedy: { keyType: "F16" },
     });
     expect((await inspectModel(path, { keyType: "BF16", onCpu: false })).reuse.fidelity).toBe("chunked");
+  });
+
+  test("F32 keys are exact, and flash attention reads them rounded", async () => {
+    const { reuse } = await inspectModel(tinyModelPath, { keyType: "F32" });
+    expect(reuse.fidelity).toBe("exact");
+    expect(reuse.reason).not.toContain("flash attention");
+    const flash = await inspectModel(tinyModelPath, { keyType: "F32", flashAttention: true });
+    expect(flash.reuse).toMatchObject({
+      fidelity: "exact",
+      reason: expect.stringContaining("rounded to F16") as string,
+    });
   });
 
   test("says that a quantised block across heads works with no policy", async () => {

@@ -93,7 +93,7 @@ export interface LlamaStream extends CacheStream<LlamaSampling> {
  * ```
  * @throws {KVPolicyError} `config` when there is no policy, options contradict each other, the model or the snapshot, the snapshot is
  * none, damaged or of another model, or memory cannot hold the budget; `unsupported` when the policy needs what llama.cpp cannot do with this model; `disposed` when the model was disposed;
- * `backend-failed` when llama.cpp cannot create the context.
+ * `backend-failed` when llama.cpp cannot create the context or fails in the self-test.
  */
 export async function openStream(model: LlamaModel, given: OpenStreamOptions): Promise<LlamaStream> {
   checkContextOptions("openStream", model, given);
