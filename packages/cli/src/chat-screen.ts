@@ -123,6 +123,7 @@ export class TerminalScreen implements ChatScreen {
   readonly #lines: Lines;
   readonly #dim: (text: string) => string;
   #status = "";
+  #isDisposed = false;
   readonly #layOut = (): void => {
     const rows = this.#rows;
     // Setting the region moves the cursor; a new line makes sure that it is not on the row that is taken away.
@@ -177,6 +178,7 @@ export class TerminalScreen implements ChatScreen {
   [Symbol.dispose](): void {
     this.#output.off?.("resize", this.#layOut);
     this.#interface.close();
+    this.#isDisposed = true;
     this.#output.write(`\u001B7\u001B[r\u001B[${this.#rows};1H\u001B[2K\u001B8\n`);
   }
 
@@ -185,6 +187,7 @@ export class TerminalScreen implements ChatScreen {
   }
 
   #draw(): void {
+    if (this.#isDisposed) return;
     const columns = this.#output.columns ?? 80;
     const line = this.#dim(this.#status.slice(0, columns - 1));
     this.#output.write(`\u001B7\u001B[${this.#rows};1H\u001B[2K${line}\u001B8`);

@@ -19,7 +19,7 @@ export interface ConversationOptions {
 }
 
 const STATUS_MILLISECONDS = 100;
-const BAR_CELLS = 20;
+const BAR_CELLS = 16;
 
 const HELP = `  /undo         take the last exchange back
   /again        answer the last message again
@@ -93,10 +93,10 @@ class Conversation {
     const { length, budget, stats } = stream;
     const filled = Math.round((length / budget) * BAR_CELLS);
     const parts = [
-      `${"█".repeat(filled)}${"░".repeat(BAR_CELLS - filled)} ${count(length)} of ${count(budget)} cells`,
-      `${count(stream.position)} tokens read and written`,
+      `${"█".repeat(filled)}${"░".repeat(BAR_CELLS - filled)} ${count(length)}/${count(budget)} cells`,
+      `${count(stream.position)} tokens`,
       ...(stats.evictedTokens > 0 ? [`${count(stats.evictedTokens)} evicted`] : []),
-      ...(this.#exchangesGone > 0 ? [`${plural(this.#exchangesGone, "exchange")} forgotten`] : []),
+      ...(this.#exchangesGone > 0 ? [`${plural(this.#exchangesGone, "exchange")} gone`] : []),
       ...(this.#speed === "" ? [] : [this.#speed]),
     ];
     return parts.join(" · ");

@@ -1,0 +1,40 @@
+import { describe, expect, it } from "vitest";
+
+import { CHAT_DEFAULTS, parseChatOptions } from "./chat-options.js";
+
+const RAW = { policy: CHAT_DEFAULTS.policy, temperature: "0", gpu: "auto", model: "a.gguf" };
+
+describe("parseChatOptions", () => {
+  it("evicts whole exchanges and never the system prompt unless told otherwise", () => {
+    const { policy, temperature, budget, keys } = parseChatOptions(RAW, {});
+    expect(policy.policy.describe()).toMatchObject({
+      name: "pinned",
+      inner: { name: "turn-aligned", inner: { name: "sink-window", options: { stride: null } } },
+    });
+    expect({ temperature, budget, keys }).toEqual({ temperature: 0, budget: undefined, keys: undefined });
+  });
+
+  it("takes the model from the environment", () => {
+    expect(parseChatOptions({ ...RAW, model: undefined }, { KVPOLICY_MODEL: "b.gguf" }).model).toBe("b.gguf");
+    expect(() => parseChatOptions({ ...RAW, model: undefined }, { KVPOLICY_MODEL: "" })).toThrow(
+      /--model is missing/,
+    );
+  });
+
+  it.each([
+    [{ budget: "0" }, '--budget must be a whole number of at least 1, not "0".'],
+    [{ maxTokens: "x" }, '--max-tokens must be a whole number of at least 1, not "x".'],
+    [{ temperature: "-1" }, '--temperature must be a number of at least 0, not "-1".'],
+    [{ keys: "Q8_0" }, '--keys must be F16 or F32, not "Q8_0".'],
+    [{ gpu: "opencl" }, '--gpu must be one of auto, cuda, metal, vulkan, false, not "opencl".'],
+    [{ save: "" }, '--save must name a file, not "".'],
+    [
+      { policy: "pinned" },
+      '--policy pinned cannot be read: "pinned" wraps another policy, which it has in brackets: pinned(sink-window).',
+    ],
+  ])("refuses %o", (options, message) => {
+    expect(() => parseChatOptions({ ...RAW, ...options }, {})).toThrow(
+      expect.objectContaining({ code: "config", message }) as Error,
+    );
+  });
+});
