@@ -36,9 +36,9 @@ export interface CacheFullDetails {
   readonly policy: string;
   /** Cells that may be in use. */
   readonly budget: number;
-  /** Tokens of this call that were appended before the cache was full. */
+  /** Tokens of this call that were appended before the cache was full; NaN where the engine does not say. */
   readonly appended: number;
-  /** Tokens of this call that were not. */
+  /** Tokens of this call that were not; NaN where the engine does not say. */
   readonly remaining: number;
 }
 
@@ -54,7 +54,7 @@ export interface InvalidPlanDetails {
   readonly length: number;
   /** Fewest cells that had to be freed. */
   readonly required: number;
-  /** Tokens of this call that were appended before the policy was asked. */
+  /** Tokens of this call that were appended before the policy was asked; NaN where the engine does not say. */
   readonly appended: number;
 }
 

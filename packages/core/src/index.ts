@@ -1,3 +1,4 @@
+export { askPolicy, type CallProgress } from "./ask-policy.js";
 export type {
   BackendCapabilities,
   Capability,
@@ -16,6 +17,7 @@ export {
   disposedSampler,
   nothingPending,
 } from "./backend-checks.js";
+export { findPlanProblem } from "./check-plan.js";
 export { createStream } from "./create-stream.js";
 export {
   KVPolicyError,
