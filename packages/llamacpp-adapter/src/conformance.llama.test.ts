@@ -201,8 +201,8 @@ function subjectOf(
   Sequence?: typeof NativeSequence,
 ): BackendSubject<LlamaSampling> {
   const bytes = randomModel(options);
-  // On a CPU, ggml looks GELU up in a table of F16 numbers.
-  const reference = loadModel(bytes, { gelu: "table" });
+  // On a CPU, ggml looks GELU up in a table of F16 numbers; GPUs compute it.
+  const reference = loadModel(bytes, { gelu: process.env["KVPOLICY_GPU"] ? "formula" : "table" });
   let model: Promise<LlamaModel> | undefined;
   const loadOnce = async (): Promise<LlamaModel> => {
     const modelPath = join(folder.path, `${name.replaceAll(/\W+/g, "-")}.gguf`);
