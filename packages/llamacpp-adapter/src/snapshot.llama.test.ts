@@ -253,7 +253,7 @@ describe("a restored stream goes on as the uninterrupted one:", () => {
 
 describe("the seed of a stream", () => {
   const draw = (stream: LlamaStream, seed?: number): Promise<GeneratedToken[]> =>
-    generate(stream, { temperature: 2, seed });
+    generate(stream, { temperature: 2, ...(seed !== undefined && { seed }) });
 
   test("decides what is drawn where, and another one what is drawn there again", async () => {
     const runs = [];
