@@ -17,7 +17,6 @@ export {
   disposedSampler,
   nothingPending,
 } from "./backend-checks.js";
-export { findPlanProblem } from "./check-plan.js";
 export { createStream } from "./create-stream.js";
 export {
   KVPolicyError,
