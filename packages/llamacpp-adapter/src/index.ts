@@ -2,6 +2,7 @@ export type { Chat, ChatEvictionEvent, ChatReply, ChatUsage, PromptOptions } fro
 export type { ChatSampling } from "./chat/chat-sampling.js";
 export { openChat, type OpenChatOptions } from "./chat/open-chat.js";
 export type { StopTrigger } from "./chat/stop-detector.js";
+export { contextShift, type PolicyContextShift } from "./context-shift.js";
 export { estimateMemory, type EstimateMemoryOptions, type MemoryEstimate } from "./estimate-memory.js";
 export {
   inspectModel,
