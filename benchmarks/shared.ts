@@ -58,9 +58,11 @@ export async function writeResults(benchmark: string, loaded: LoadedModel, figur
   const named = tiny ? `${TINY}${tiny.name}` : `path/to/${loaded.name}`;
   const flags = process.argv.slice(2).filter((word) => word.startsWith("--"));
   const words = [...(tiny === tinyModels.sink ? [] : [named]), ...process.argv.slice(3), ...flags];
-  const name = [benchmark, loaded.name.replace(/\.gguf$/, ""), ...flags.map((word) => word.slice(2).replace("=", "-"))].join(
-    "-",
-  );
+  const name = [
+    benchmark,
+    loaded.name.replace(/\.gguf$/, ""),
+    ...flags.map((word) => word.slice(2).replace("=", "-")),
+  ].join("-");
   await writeFigures(name, [`${benchmark}.ts`, ...new Set(words)], {
     device: loaded.device,
     model: { name: loaded.name, sha256: loaded.sha256 },

@@ -35,13 +35,13 @@ import { openStream } from "./open-stream.js";
 
 const CONTEXT = 256;
 const BUDGET = CONTEXT - 1;
-const EXACT: LlamaContextOptions = {
+const EXACT = {
   contextSize: CONTEXT,
   threads: 1,
   flashAttention: false,
   experimentalKvCacheKeyType: "F32",
   experimentalKvCacheValueType: "F32",
-};
+} as const;
 
 let llama: Llama;
 let model: LlamaModel;
@@ -91,14 +91,18 @@ function watch(context: LlamaContext): NativeCalls {
       calls.moves.push(`shift(${start}, ${end}, ${by})`),
     disposeSequence: () => (calls.drops += 1),
   };
-  const addon = (context as unknown as { _ctx: Record<string, (...values: never[]) => unknown> })._ctx;
-  for (const [name, note] of Object.entries(notes)) {
-    const original = addon[name]!.bind(addon);
-    addon[name] = (...values) => {
-      note(...values);
-      return original(...values);
-    };
-  }
+  const internals = context as unknown as { _ctx: Record<string, (...values: never[]) => unknown> };
+  // The addon's own members cannot be replaced, and want the addon itself for their `this`.
+  internals._ctx = new Proxy(internals._ctx, {
+    get: (addon, name) => {
+      const member: unknown = Reflect.get(addon, name, addon);
+      if (typeof name === "symbol" || typeof member !== "function") return member;
+      return (...values: never[]): unknown => {
+        notes[name]?.(...values);
+        return Reflect.apply(member, addon, values);
+      };
+    },
+  });
   return calls;
 }
 
@@ -111,7 +115,9 @@ const WAYS: Readonly<
 > = {
   evaluate: async (sequence, input, shift) => {
     const options = shift ? { contextShift: shift } : {};
-    for await (const _ of sequence.evaluate(input, { ...options, yieldEogToken: true })) break;
+    const generation = sequence.evaluate(input, { ...options, yieldEogToken: true });
+    await generation.next();
+    await generation.return();
   },
   evaluateWithoutGeneratingNewTokens: (sequence, input, shift) =>
     sequence.evaluateWithoutGeneratingNewTokens(input, shift ? { contextShift: shift } : {}),

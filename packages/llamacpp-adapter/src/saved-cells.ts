@@ -62,7 +62,7 @@ export function unsealCells(
 }
 
 /** Why cells of one origin are nothing to another, in words, or `undefined`. */
-export function findOriginProblem(saved: CellsOrigin, own: CellsOrigin): string | undefined {
+function findOriginProblem(saved: CellsOrigin, own: CellsOrigin): string | undefined {
   if (saved.model !== own.model) {
     const names = `${saved.modelName}, and this is ${own.modelName}`;
     return `they are of the model ${names}${saved.modelName === own.modelName ? " with other contents" : ""}`;

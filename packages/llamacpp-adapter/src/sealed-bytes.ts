@@ -131,7 +131,7 @@ export function countBytes(parts: readonly Uint8Array[]): number {
 }
 
 /** An array in chunks that a hash, or a file, takes at once. */
-export function* inChunks(bytes: Uint8Array): Generator<Uint8Array> {
+function* inChunks(bytes: Uint8Array): Generator<Uint8Array> {
   for (let start = 0; start < bytes.byteLength; start += CHUNK_BYTES) {
     yield bytes.subarray(start, start + CHUNK_BYTES);
   }

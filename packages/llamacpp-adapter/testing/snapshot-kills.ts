@@ -12,10 +12,7 @@ import type { LlamaModel } from "node-llama-cpp";
  * What the child was doing when it was killed: appending between two saves; taking the snapshot, before there is a file; writing the
  * temporary file, which is still there; or past the rename, before it said so.
  */
-export const PHASES = ["appending", "taking", "writing", "renamed"] as const;
-
-/** One of {@link PHASES}. */
-export type Phase = (typeof PHASES)[number];
+type Phase = "appending" | "taking" | "writing" | "renamed";
 
 /** What many kills came to. */
 export interface KillReport {
