@@ -205,14 +205,6 @@ describe("going back", () => {
     expect(stream.position).toBe(1);
     expect(meanDifference(await stream.score(tokens.slice(0, 200)), first)).toBeLessThan(1e-6);
   });
-
-  test("a snapshot is refused: this backend does not save yet", async () => {
-    await using stream = await open({ policy: dense(), budget: 64 });
-    await expect(stream.snapshot()).rejects.toMatchObject({
-      code: "unsupported",
-      details: { feature: "snapshot" },
-    });
-  });
 });
 
 describe("BOS", () => {

@@ -448,6 +448,14 @@ describe("what cannot work is refused at once", () => {
     expect(chat.stream.position).toBe(position);
   });
 
+  test("functions, which code for LlamaChatSession may bring along", async () => {
+    await using chat = await open();
+    await expect(chat.prompt("one", { functions: {} } as never)).rejects.toMatchObject({
+      code: "unsupported",
+    });
+    expect(chat.getChatHistory()).toEqual([]);
+  });
+
   test("anything after dispose", async () => {
     const chat = await open();
     await chat.dispose();

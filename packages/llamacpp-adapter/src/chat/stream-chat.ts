@@ -180,7 +180,8 @@ export class StreamChat implements Chat {
         const { release: released, stop } = detector.push(token, text);
         release(released);
         if (!stop) continue;
-        if (await this.#goBack(answerStart + stop.tokenCount)) await stream.appendText(stop.rest);
+        const isBack = await this.#goBack(answerStart + stop.tokenCount);
+        if (isBack && stop.rest !== "") await stream.appendText(stop.rest);
         const isCustom = customStopTriggers.includes(stop.trigger);
         return finish(isCustom ? "customStopTrigger" : "stopGenerationTrigger", stop);
       }
@@ -240,8 +241,15 @@ export class StreamChat implements Chat {
     onEvict?.({ ...event, text: model.detokenize([...event.tokens] as Token[], true), exchanges });
   }
 
-  #checkOptions({ maxTokens }: PromptOptions): void {
-    if (maxTokens !== undefined) checkCount("prompt", "maxTokens", maxTokens, 0);
+  #checkOptions(options: PromptOptions): void {
+    if (options.maxTokens !== undefined) checkCount("prompt", "maxTokens", options.maxTokens, 0);
+    // Code that comes from LlamaChatSession must not wait for calls that never come.
+    if ((options as { readonly functions?: unknown }).functions === undefined) return;
+    throw new KVPolicyError({
+      code: "unsupported",
+      message: "prompt cannot call functions: leave out the option functions, or use LlamaChatSession.",
+      details: { feature: "functions", reason: "a chat over a stream calls no functions" },
+    });
   }
 
   /** One turn after the other. */

@@ -98,8 +98,14 @@ export class Transcript {
     evicted: Float64Array,
     live: Float64Array,
   ): { readonly number: number; readonly tokensLeft: number }[] {
-    return this.#exchanges.flatMap(({ number, start }, index) => {
-      const end = this.#exchanges[index + 1]?.start ?? Infinity;
+    const first = evicted[0] ?? Infinity;
+    // What lies before was evicted long ago: an endless conversation must not be searched from its beginning.
+    const from = Math.max(
+      0,
+      this.#exchanges.findLastIndex(({ start }) => start <= first),
+    );
+    return this.#exchanges.slice(from).flatMap(({ number, start }, index) => {
+      const end = this.#exchanges[from + index + 1]?.start ?? Infinity;
       const isWithin = (position: number): boolean => start <= position && position < end;
       return evicted.some(isWithin) ? [{ number, tokensLeft: live.filter(isWithin).length }] : [];
     });
