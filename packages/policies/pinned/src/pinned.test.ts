@@ -97,6 +97,12 @@ describe("what leaves", () => {
     expect(policy.plan(viewOf(16, [pin(0, 16)]))).toBeNull();
     expect(policy.plan(viewOf(16, [pin(0, 12)], 5))).toBeNull();
     expect(policy.plan(viewOf(16, [pin(0, 12)], 4))?.evict).toEqual([{ start: 12, end: 16 }]);
+    // An inner policy is never asked for more cells than it sees.
+    const careless = definePolicy({
+      name: "careless",
+      plan: ({ required }) => ({ evict: [{ start: 0, end: required }], survivors: "recompute" }),
+    });
+    expect(pinned(careless).plan(viewOf(16, [pin(0, 12)], 5))).toBeNull();
   });
 
   test("is what the inner policy says when there are no pins", () => {
@@ -273,6 +279,7 @@ describe("options", () => {
     expect(policy).toMatchObject({ name: "pinned", budget: 64, requires: ["reindex"] });
     expect(policy.checkBudget?.(8)).toMatch(/stride of 8/);
     expect(pinned(dense()).budget).toBeUndefined();
+    expect(pinned(recompute()).requires).toEqual([]);
   });
 
   test("are described with it", () => {

@@ -93,7 +93,7 @@ describe("what leaves", () => {
   });
 
   test("goes by the marks that the option names", () => {
-    const marks = [turn(20), { name: "sentence", start: 12, end: 14 }];
+    const marks = [turn(11), { name: "sentence", start: 12, end: 14 }, turn(20)];
     expect(
       turnAligned(evicting({ start: 4, end: 10 }), { mark: "sentence" }).plan(viewOf(48, marks))?.evict,
     ).toEqual([{ start: 4, end: 12 }]);
@@ -139,6 +139,7 @@ describe("options", () => {
     const policy = turnAligned(sinkWindow({ sinks: 4, window: 60, stride: 8 }));
     expect(policy).toMatchObject({ name: "turn-aligned", budget: 64, requires: ["reindex"] });
     expect(policy.checkBudget?.(8)).toMatch(/stride of 8/);
+    expect(turnAligned(recompute()).requires).toEqual([]);
   });
 
   test("are described with it", () => {
