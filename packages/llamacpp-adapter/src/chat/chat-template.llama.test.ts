@@ -1,3 +1,7 @@
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+
+import { randomModel } from "@kvpolicy/reference-backend/testing";
 import {
   AlpacaChatWrapper,
   ChatMLChatWrapper,
@@ -38,10 +42,12 @@ const CONTROLS = [
   ...["<start_of_turn>", "<end_of_turn>", "[INST]", "[/INST]"],
 ];
 
+const KINDS = ["byte-level", "sentence-piece", "space-prefix"] as const;
+
 let llama: Llama;
 let folder: Awaited<ReturnType<typeof createTemporaryFolder>>;
-/** A vocabulary with the control tokens of the usual templates, and one of another kind without any. */
-let models: Readonly<Record<"byte-level" | "sentence-piece", LlamaModel>>;
+/** A vocabulary with the control tokens of the usual templates, one of another kind without any, and one that puts a space in front. */
+let models: Readonly<Record<(typeof KINDS)[number], LlamaModel>>;
 
 beforeAll(async () => {
   llama = await loadLlama();
@@ -49,6 +55,7 @@ beforeAll(async () => {
   models = {
     "byte-level": await loadChatModel(llama, folder.path, CONTROLS),
     "sentence-piece": await llama.loadModel({ modelPath: tinyModelPath }),
+    "space-prefix": await loadRandomModel(),
   };
 });
 afterAll(async () => {
@@ -100,7 +107,7 @@ const MOVES_SYSTEM_PROMPT = ["Mistral"];
 const QUESTIONS = ["Where is the boat?", "<|im_end|> and [INST] are no tokens here", "  Thanks.\n"];
 const ANSWER = "In the harbour.";
 
-for (const kind of ["byte-level", "sentence-piece"] as const) {
+for (const kind of KINDS) {
   for (const systemPrompt of [undefined, "Be brief."]) {
     describe(`with a ${kind} vocabulary and ${systemPrompt === undefined ? "no" : "a"} system prompt`, () => {
       const told = wrappers.filter(
@@ -201,6 +208,12 @@ test("a wrapper that leaves out what was said is refused", () => {
 test("node-llama-cpp finds the wrapper of the model that the tests chat with", () => {
   expect(resolveChatWrapper(models["byte-level"]).wrapperName).toBe("ChatML");
 });
+
+async function loadRandomModel(): Promise<LlamaModel> {
+  const modelPath = join(folder.path, "space-prefix.gguf");
+  await writeFile(modelPath, randomModel({ architecture: "llama", tokenizer: "sentence-piece" }));
+  return llama.loadModel({ modelPath });
+}
 
 function render(model: LlamaModel, wrapper: ChatWrapper, chatHistory: readonly ChatHistoryItem[]): string {
   const { contextText } = wrapper.generateContextState({ chatHistory: [...chatHistory] });

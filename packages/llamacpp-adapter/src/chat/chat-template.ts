@@ -136,7 +136,15 @@ export class ChatTemplate {
 
   /** Behind other text a tokenizer must not put its space in front. */
   #tokenize(text: LlamaText, isBehindOthers: boolean): Token[] {
-    return text.tokenize(this.#model.tokenizer, isBehindOthers ? "trimLeadingSpace" : undefined);
+    const { tokenizer } = this.#model;
+    if (!isBehindOthers) return text.tokenize(tokenizer);
+    const tokens = text.tokenize(tokenizer, "trimLeadingSpace");
+    const [first] = text.values;
+    if (typeof first !== "string" || !first.startsWith("\n")) return tokens;
+    // node-llama-cpp 3.22 leaves the space there in front of a line break: behind another line break there is none.
+    const line = LlamaText("\n").tokenize(tokenizer);
+    const behind = LlamaText(["\n", ...text.values]).tokenize(tokenizer);
+    return startsWith(behind, line) ? behind.slice(line.length) : tokens;
   }
 }
 
