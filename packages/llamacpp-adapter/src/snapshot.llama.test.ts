@@ -273,13 +273,15 @@ describe("the seed of a stream", () => {
 
   test("counts what was drawn at a position before a save, and not what was drawn after", async () => {
     const path = newPath();
-    await using first = await open({ seed: 1 });
-    await first.append(tokens.slice(0, 40));
-    await draw(first);
-    await first.truncate(41);
-    const [, second] = await Promise.all([first.save(path), draw(first)]);
-    await using restored = await open({ restore: path });
-    expect(await draw(restored)).toEqual(second);
+    await using stream = await open({ seed: 1 });
+    await stream.append(tokens.slice(0, 40));
+    for (let drawn = 0; drawn < 2; drawn += 1) {
+      // The first of them begins at once when the snapshot has been taken, before it is written.
+      const [, next] = await Promise.all([stream.save(path), draw(stream)]);
+      await using restored = await open({ restore: path });
+      expect(await draw(restored)).toEqual(next);
+      await stream.truncate(41);
+    }
   });
 
   test("gives way to a seed of the call's own, and is drawn at random when left out", async () => {
