@@ -253,6 +253,22 @@ describe("what becomes of the cells", () => {
     expect(calls.moves).toEqual(["remove(4, 54)", "shift(54, 255, -50)"]);
   });
 
+  test("a loaded state may fill the cell that node-llama-cpp keeps free, and that one leaves, too", async () => {
+    const path = join(folder.path, "state.bin");
+    const larger = (await createContext({ ...EXACT, contextSize: 2 * CONTEXT })).getSequence();
+    await larger.evaluateWithoutGeneratingNewTokens(tokens.slice(0, CONTEXT));
+    await larger.saveStateToFile(path);
+
+    const context = await createContext();
+    const shift = contextShift(sinkWindow({ stride: 1 }));
+    const sequence = context.getSequence({ contextShift: shift });
+    await sequence.loadStateFromFile(path, { acceptRisk: true });
+    expect(sequence.nextTokenIndex).toBe(CONTEXT);
+    const calls = watch(context);
+    await sequence.evaluateWithoutGeneratingNewTokens(tokens.slice(CONTEXT, CONTEXT + 1));
+    expect(calls).toEqual({ decoded: 1, moves: ["remove(4, 6)", "shift(6, 256, -2)"], drops: 0 });
+  });
+
   test("without it node-llama-cpp evaluates everything again where there is no beginning-of-sequence token", async () => {
     const context = await createContext();
     const calls = watch(context);

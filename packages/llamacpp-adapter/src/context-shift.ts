@@ -66,8 +66,9 @@ export function contextShift(policy: KVCachePolicy): PolicyContextShift {
     const view = viewOf(policy, sequence);
     const plan = askWithoutMarks(policy, view, reindex);
     // What a stream would ask for comes first, so that the same cells leave as in a stream.
-    const isEnough = countCells(plan.evict) >= required;
-    const settled = isEnough ? plan : askWithoutMarks(policy, withRequired(view, required), reindex);
+    const least = Math.max(required, leastCells(sequence));
+    const isEnough = countCells(plan.evict) >= least;
+    const settled = isEnough ? plan : askWithoutMarks(policy, withRequired(view, least), reindex);
     refusePlan(policy, settled, Math.max(0, sequence.stateCellsStartIndex));
     return settled;
   };
@@ -162,6 +163,14 @@ async function judgeReindex({ model, context, contextSize }: LlamaContextSequenc
   if (reindex !== true) return reindex;
   const measured = await recallSelfTest(model, keyType);
   return measured ? judgeSelfTest(model, measured) : true;
+}
+
+/**
+ * Cells that must leave before one is free: 1, and 2 after a state was loaded that fills the cell that node-llama-cpp keeps free. After
+ * fewer it would erase from cell 0 and evaluate everything again.
+ */
+function leastCells({ nextTokenIndex, contextSize }: LlamaContextSequence): number {
+  return nextTokenIndex - (contextSize - 1) + 1;
 }
 
 /** The cache as far as node-llama-cpp shows it. */
