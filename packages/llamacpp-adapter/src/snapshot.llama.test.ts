@@ -423,7 +423,8 @@ describe("save", () => {
     await using stream = await open();
     await Promise.all([
       stream.append(tokens.slice(0, 20)),
-      stream.save(path, { extra: 1 }),
+      // So long to write that the second one, alone, would be there first.
+      stream.save(path, { extra: "long".repeat(2 ** 22) }),
       stream.append(tokens.slice(20, 30)),
       stream.save(path, { extra: 2 }),
       stream.append(tokens.slice(30, 40)),
