@@ -193,6 +193,16 @@ test("a special token that the user writes stays text", () => {
   expect(opening.filter((token) => token === endOfTurn)).toHaveLength(1);
 });
 
+test("a message may hold the words that the template is cut at", () => {
+  const model = models["byte-level"];
+  const template = new ChatTemplate(model, new ChatMLChatWrapper(), "Be brief.");
+  const text = (tokens: readonly Token[]): string => model.detokenize([...tokens], true);
+  const message = "KVPOLICYANSWERMARKER, KVPOLICYNEXTANSWERMARKER or KVPOLICYQUESTIONMARKER?";
+  const turn = `<|im_start|>user\n${message}<|im_end|>\n<|im_start|>assistant\n`;
+  expect(text(template.nextTurn(message).opening)).toBe(turn);
+  expect(text(template.firstTurn(message).opening)).toBe(turn);
+});
+
 test("a wrapper that leaves out what was said is refused", () => {
   class Forgetful extends ChatWrapper {
     override readonly wrapperName = "Forgetful";

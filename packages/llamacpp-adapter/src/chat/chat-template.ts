@@ -8,6 +8,8 @@ import {
   type Token,
 } from "node-llama-cpp";
 
+import { tokenizeBehind } from "./tokenize-behind.js";
+
 /** Stand for texts in a rendering, so that it can be cut there. Plain letters pass every template unchanged. */
 const QUESTION = "KVPOLICYQUESTIONMARKER";
 const ANSWER = "KVPOLICYANSWERMARKER";
@@ -44,8 +46,8 @@ export class ChatTemplate {
     this.#beginning = systemPrompt === undefined ? [] : wrapper.generateInitialChatHistory({ systemPrompt });
 
     const between = this.#cutAt(QUESTION, this.#renderNext(QUESTION)).before;
-    const beginning = this.#render([...this.#beginning, ...turn(QUESTION)]);
-    const bare = this.#render(turn(QUESTION));
+    const beginning = this.#render([...this.#beginning, ...turn(QUESTION, ANSWER)]);
+    const bare = this.#render(turn(QUESTION, ANSWER));
     const betweenTokens = this.#tokenize(between, true);
     this.stopTriggers = beginning.stopTriggers;
     this.#closing = this.#findClosing(
@@ -65,7 +67,7 @@ export class ChatTemplate {
     // The tokenizer merged across the border: the message gets tokens of its own.
     const { before, after } = this.#cutAt(
       QUESTION,
-      this.#render([...this.#beginning, ...turn(QUESTION)]).text,
+      this.#render([...this.#beginning, ...turn(QUESTION, ANSWER)]).text,
     );
     const opening = this.#tokenize(before, false).slice(this.head.length);
     const rest = this.#tokenize(LlamaText([message, ...after.values]), true);
@@ -97,13 +99,15 @@ export class ChatTemplate {
 
   /** The beginning up to the first answer. */
   #renderFirst(message: string): LlamaText {
-    return this.#cutAt(NEXT_ANSWER, this.#render([...this.#beginning, ...turn(message)]).text).before;
+    const answer = markerBeside(message, ANSWER);
+    return this.#cutAt(answer, this.#render([...this.#beginning, ...turn(message, answer)]).text).before;
   }
 
   /** What lies between an answer and the next when this is the message between them. */
   #renderNext(message: string): LlamaText {
-    const { text } = this.#render([...turn("Hello.", ANSWER), ...turn(message)]);
-    return this.#cutAt(NEXT_ANSWER, this.#cutAt(ANSWER, text).after).before;
+    const [answer, next] = [markerBeside(message, ANSWER), markerBeside(message, NEXT_ANSWER)];
+    const { text } = this.#render([...turn("Hello.", answer), ...turn(message, next)]);
+    return this.#cutAt(next, this.#cutAt(answer, text).after).before;
   }
 
   #render(chatHistory: ChatHistoryItem[]): { text: LlamaText; stopTriggers: LlamaText[] } {
@@ -126,7 +130,7 @@ export class ChatTemplate {
         after: LlamaText([sameKind(text.slice(start + marker.length)), ...values.slice(index + 1)]),
       };
     }
-    const what = marker === QUESTION ? "the user's message" : "an answer";
+    const what = marker.startsWith(QUESTION) ? "the user's message" : "an answer";
     throw new KVPolicyError({
       code: "unsupported",
       message: `The chat wrapper ${this.#wrapper.wrapperName} leaves out ${what}: only what a turn adds can be read, and that cannot be told.`,
@@ -134,21 +138,17 @@ export class ChatTemplate {
     });
   }
 
-  /** Behind other text a tokenizer must not put its space in front. */
   #tokenize(text: LlamaText, isBehindOthers: boolean): Token[] {
-    const { tokenizer } = this.#model;
-    if (!isBehindOthers) return text.tokenize(tokenizer);
-    const tokens = text.tokenize(tokenizer, "trimLeadingSpace");
-    const [first] = text.values;
-    if (typeof first !== "string" || !first.startsWith("\n")) return tokens;
-    // node-llama-cpp 3.22 leaves the space there in front of a line break: behind another line break there is none.
-    const line = LlamaText("\n").tokenize(tokenizer);
-    const behind = LlamaText(["\n", ...text.values]).tokenize(tokenizer);
-    return startsWith(behind, line) ? behind.slice(line.length) : tokens;
+    return isBehindOthers ? tokenizeBehind(this.#model, text) : text.tokenize(this.#model.tokenizer);
   }
 }
 
-function turn(message: string, answer = NEXT_ANSWER): ChatHistoryItem[] {
+/** A marker that the message does not contain, for whoever pastes this file. */
+function markerBeside(message: string, marker: string): string {
+  return message.includes(marker) ? markerBeside(message, `${marker}X`) : marker;
+}
+
+function turn(message: string, answer: string): ChatHistoryItem[] {
   return [
     { type: "user", text: message },
     { type: "model", response: [answer] },

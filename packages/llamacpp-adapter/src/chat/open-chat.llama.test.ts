@@ -212,6 +212,63 @@ describe("an abort", () => {
     expect(chat.getChatHistory().at(-1)).toEqual({ type: "model", response: [reply.responseText] });
   });
 
+  test("closes no answer that the turn has evicted", async () => {
+    const controller = new AbortController();
+    await using chat = await open({
+      systemPrompt: SYSTEM,
+      budget: 96,
+      onEvict: () => {
+        controller.abort();
+      },
+    });
+    const head = cellsOf(chat);
+    await say(chat, "one", "a");
+    await expect(chat.prompt("long ".repeat(30), { signal: controller.signal })).rejects.toMatchObject({
+      name: "AbortError",
+    });
+    expect(chat.getChatHistory()).toHaveLength(3);
+    await say(chat, "two", "b");
+    expect(cellsOf(chat)).toBe(`${head}<|im_start|>user\ntwo<|im_end|>\n<|im_start|>assistant\nb`);
+  });
+
+  test("of the first turn reads again what it has evicted of the beginning", async () => {
+    const controller = new AbortController();
+    await using chat = await open({
+      budget: 64,
+      onEvict: () => {
+        controller.abort();
+      },
+    });
+    await expect(chat.prompt("long ".repeat(40), { signal: controller.signal })).rejects.toMatchObject({
+      name: "AbortError",
+    });
+    await say(chat, "one", "a");
+    expect(cellsOf(chat)).toBe("<|begin_of_text|><|im_start|>user\none<|im_end|>\n<|im_start|>assistant\na");
+  });
+
+  test("of a second answer brings the first back", async () => {
+    await using chat = await open();
+    await say(chat, "one", "the first");
+    const before = cellsOf(chat);
+    await expect(chat.regenerate({ signal: AbortSignal.abort() })).rejects.toMatchObject({
+      name: "AbortError",
+    });
+    expect(cellsOf(chat)).toBe(before);
+    const controller = new AbortController();
+    let count = 0;
+    const again = chat.regenerate({
+      signal: controller.signal,
+      grammar: await endless(),
+      onToken: () => {
+        count += 1;
+        if (count === 5) controller.abort();
+      },
+    });
+    await expect(again).rejects.toMatchObject({ name: "AbortError" });
+    expect(cellsOf(chat)).toBe(before);
+    expect(chat.getChatHistory().at(-1)).toEqual({ type: "model", response: ["the first"] });
+  });
+
   test("before the answer began takes the turn back all the same", async () => {
     await using chat = await open();
     const options = { signal: AbortSignal.abort(), stopOnAbortSignal: true };
@@ -448,13 +505,16 @@ describe("what cannot work is refused at once", () => {
     expect(chat.stream.position).toBe(position);
   });
 
-  test("functions, which code for LlamaChatSession may bring along", async () => {
-    await using chat = await open();
-    await expect(chat.prompt("one", { functions: {} } as never)).rejects.toMatchObject({
-      code: "unsupported",
-    });
-    expect(chat.getChatHistory()).toEqual([]);
-  });
+  test.each(["functions", "onResponseChunk", "budgets"])(
+    "%s, which code for LlamaChatSession may bring",
+    async (option) => {
+      await using chat = await open();
+      await expect(chat.prompt("one", { [option]: {} })).rejects.toMatchObject({
+        code: "unsupported",
+      });
+      expect(chat.getChatHistory()).toEqual([]);
+    },
+  );
 
   test("anything after dispose", async () => {
     const chat = await open();

@@ -19,7 +19,7 @@ function tokenize(text: string, specialTokens?: boolean | "builtin"): Token[] {
 const model = {
   tokenize,
   tokenizer: tokenize,
-  isSpecialToken: (token: Token) => token >= 1000,
+  isSpecialToken: (token: Token) => token === END || token === MORE,
   detokenize: (tokens: Token[]) => tokens.map((token) => String.fromCharCode(token)).join(""),
 } as unknown as LlamaModel;
 
@@ -64,6 +64,17 @@ describe("text that ends an answer", () => {
     });
   });
 
+  test("takes the bytes of its first character along, which come in tokens without text", () => {
+    expect(run(["🛑"], ["Hi", "", "", "", "🛑"])).toEqual({
+      text: "Hi",
+      stop: { trigger: "🛑", tokenCount: 1, rest: "" },
+    });
+    expect(run(["STOP"], ["Hi", "", "éSTOP"])).toEqual({
+      text: "Hié",
+      stop: { trigger: "STOP", tokenCount: 1, rest: "é" },
+    });
+  });
+
   test("which comes first wins", () => {
     expect(run(["bcd", "c"], ["ab", "cd"]).stop?.trigger).toBe("bcd");
     expect(run(["bcd", "c"], ["ab", "c", "d"]).stop?.trigger).toBe("c");
@@ -87,6 +98,18 @@ describe("tokens that end an answer", () => {
   test("are found one after the other, given as token ids", () => {
     const trigger = [END, MORE];
     expect(run([trigger], ["one", END, "two", END, MORE]).stop).toEqual({ trigger, tokenCount: 3, rest: "" });
+  });
+
+  test("hold back the text that they begin with", () => {
+    const trigger: StopTrigger = ["\n", END];
+    const lineBreak = "\n".charCodeAt(0) as Token;
+    const detector = new StopDetector(model, [trigger]);
+    expect(detector.push(1, "Hi").release).toBe("Hi");
+    expect(detector.push(lineBreak, "\n").release).toBe("");
+    expect(detector.push(END, "")).toMatchObject({ release: "", stop: { trigger, tokenCount: 1, rest: "" } });
+    const other = new StopDetector(model, [trigger]);
+    other.push(lineBreak, "\n");
+    expect(other.push(2, "and").release).toBe("\nand");
   });
 
   test("that the vocabulary lacks end nothing by their name", () => {

@@ -84,7 +84,10 @@ export class StopDetector {
       .filter(({ start }) => start >= 0)
       .sort((one, other) => one.start - other.start)[0];
     if (!found) return undefined;
-    const tokenCount = this.#ends.findIndex((end) => end > found.start);
+    let tokenCount = this.#ends.findIndex((end) => end > found.start);
+    // Tokens without a text of their own hold the first bytes of the character behind them.
+    while (tokenCount > 0 && this.#ends[tokenCount - 1] === (this.#ends[tokenCount - 2] ?? 0))
+      tokenCount -= 1;
     return this.#stopAt(found.trigger, found.start, tokenCount);
   }
 
@@ -106,12 +109,16 @@ export class StopDetector {
   #heldBack(): number {
     let longest = 0;
     for (const { text } of this.#texts) {
-      for (
-        let length = Math.min(text.length - 1, this.#text.length - this.#released);
-        length > longest;
-        length -= 1
-      ) {
+      const most = Math.min(text.length - 1, this.#text.length - this.#released);
+      for (let length = most; length > longest; length -= 1)
         if (this.#text.endsWith(text.slice(0, length))) longest = length;
+    }
+    for (const { tokens } of this.#sequences) {
+      for (let count = Math.min(tokens.length - 1, this.#tokens.length); count > 0; count -= 1) {
+        const from = this.#tokens.length - count;
+        if (!this.#tokens.slice(from).every((token, index) => tokens[index] === token)) continue;
+        longest = Math.max(longest, this.#text.length - (this.#ends[from - 1] ?? 0));
+        break;
       }
     }
     return longest;

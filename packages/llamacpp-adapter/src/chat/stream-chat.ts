@@ -1,11 +1,18 @@
 import { checkCount, KVPolicyError, TURN_MARK, type CacheStream, type EvictionEvent } from "@kvpolicy/core";
-import type { ChatHistoryItem, ChatWrapper, LlamaModel, Token } from "node-llama-cpp";
+import {
+  LlamaText,
+  type ChatHistoryItem,
+  type ChatWrapper,
+  type LlamaModel,
+  type Token,
+} from "node-llama-cpp";
 
 import type { LlamaStream } from "../open-stream.js";
 import type { Chat, ChatEvictionEvent, ChatReply, ChatUsage, PromptOptions } from "./chat.js";
 import { createSampling } from "./chat-sampling.js";
 import type { ChatTemplate } from "./chat-template.js";
 import { StopDetector, type Stop } from "./stop-detector.js";
+import { tokenizeBehind } from "./tokenize-behind.js";
 import type { Exchange, Transcript } from "./transcript.js";
 
 /** What a {@link StreamChat} stands on. */
@@ -53,7 +60,7 @@ export class StreamChat implements Chat {
 
   promptWithMeta(message: string, options: PromptOptions = {}): Promise<ChatReply> {
     return this.#inTurn(async () => {
-      this.#checkOptions(options);
+      checkOptions(options);
       const { stream } = this;
       const { template } = this.#parts;
       const transcript = this.#transcript;
@@ -65,13 +72,13 @@ export class StreamChat implements Chat {
       const start = answerStart - opening.length;
       const meter = new UsageMeter(stream);
       stream.mark(TURN_MARK, { start, end: start + 1 });
-      const before = transcript.endsWithAnswer;
+      const hadAnswer = transcript.endsWithAnswer;
       const exchange = transcript.begin({ undoTo, start, answerStart, message });
       try {
         await stream.append(tokens, { signal: options.signal });
         return await this.#answer(exchange, options, meter, tokens.length);
       } catch (error) {
-        if (await this.#goBack(undoTo)) transcript.takeBack(before);
+        await this.#try(() => this.#takeBack(undoTo, hadAnswer));
         throw error;
       }
     });
@@ -79,23 +86,27 @@ export class StreamChat implements Chat {
 
   regenerate(options: PromptOptions = {}): Promise<ChatReply> {
     return this.#inTurn(async () => {
-      this.#checkOptions(options);
+      checkOptions(options);
       const exchange = this.#lastExchange();
+      const { answer, answerStart } = exchange;
+      await this.stream.truncate(answerStart);
       const meter = new UsageMeter(this.stream);
-      await this.stream.truncate(exchange.answerStart);
       exchange.answer = "";
-      return this.#answer(exchange, options, meter, 0);
+      try {
+        return await this.#answer(exchange, options, meter, 0);
+      } catch (error) {
+        await this.#try(async () => {
+          await this.stream.truncate(answerStart);
+          exchange.answer = answer;
+          await this.#append(answer);
+        });
+        throw error;
+      }
     });
   }
 
   undo(): Promise<{ readonly exact: boolean }> {
-    return this.#inTurn(async () => {
-      const { undoTo } = this.#lastExchange();
-      const isAnswerThere = this.#isLive(undoTo - 1, undoTo) && this.#transcript.count > 1;
-      const result = await this.stream.truncate(undoTo);
-      this.#transcript.takeBack(isAnswerThere);
-      return result;
-    });
+    return this.#inTurn(() => this.#takeBack(this.#lastExchange().undoTo, this.#transcript.count > 1));
   }
 
   getChatHistory(): ChatHistoryItem[] {
@@ -153,7 +164,7 @@ export class StreamChat implements Chat {
       if (text !== "") onTextChunk?.(text);
     };
     if (responsePrefix !== "") {
-      await stream.appendText(responsePrefix, { signal });
+      await this.#append(responsePrefix, signal);
       release(responsePrefix);
     }
     const answerStart = stream.position;
@@ -180,8 +191,10 @@ export class StreamChat implements Chat {
         const { release: released, stop } = detector.push(token, text);
         release(released);
         if (!stop) continue;
-        const isBack = await this.#goBack(answerStart + stop.tokenCount);
-        if (isBack && stop.rest !== "") await stream.appendText(stop.rest);
+        await this.#try(async () => {
+          await stream.truncate(answerStart + stop.tokenCount);
+          await this.#append(stop.rest);
+        });
         const isCustom = customStopTriggers.includes(stop.trigger);
         return finish(isCustom ? "customStopTrigger" : "stopGenerationTrigger", stop);
       }
@@ -195,32 +208,59 @@ export class StreamChat implements Chat {
     }
   }
 
-  /** Goes back where the model can; where it cannot, what was said stays. */
-  async #goBack(position: number): Promise<boolean> {
+  /**
+   * Forgets the exchange that began at a position, with its cells. Whether an answer is then left to be closed depends on evictions;
+   * `hadAnswer` says whether there ever was one.
+   */
+  async #takeBack(undoTo: number, hadAnswer: boolean): Promise<{ readonly exact: boolean }> {
+    const { stream } = this;
+    const transcript = this.#transcript;
+    if (transcript.count === 1 && !this.#isLive(0, undoTo)) {
+      // What a conversation begins with has lost cells: it is read again.
+      await stream.clear();
+      transcript.takeBack(false);
+      await this.#parts.begin();
+      return { exact: true };
+    }
+    const endsWithAnswer = hadAnswer && this.#isLive(undoTo - 1, undoTo);
+    const isThere = stream.position > undoTo;
+    const result = isThere ? await stream.truncate(undoTo) : { exact: true };
+    transcript.takeBack(endsWithAnswer);
+    return result;
+  }
+
+  /** Appends text behind what is there. */
+  async #append(text: string, signal?: AbortSignal): Promise<void> {
+    if (text === "") return;
+    await this.stream.append(tokenizeBehind(this.#parts.model, LlamaText(text)), { signal });
+  }
+
+  /** Goes back where the model can; where it cannot, or the stream is broken, what was said stays. */
+  async #try(task: () => Promise<unknown>): Promise<void> {
     try {
-      await this.stream.truncate(position);
-      return true;
+      await task();
     } catch (error) {
-      if (KVPolicyError.isInstance(error)) return false;
-      throw error;
+      if (!KVPolicyError.isInstance(error)) throw error;
     }
   }
 
   #lastExchange(): Exchange {
-    const exchange = this.#transcript.last;
-    if (!exchange) {
+    const { last: exchange, count } = this.#transcript;
+    if (count === 0) {
       throw new KVPolicyError({
         code: "empty",
         message: "There is no exchange to go back to: nothing was said yet.",
         details: { what: "conversation" },
       });
     }
-    const { start, answerStart } = exchange;
-    if (this.#isLive(start, answerStart)) return exchange;
+    // One that has nothing left may be forgotten.
+    const isLast = exchange?.number === count - 1;
+    if (isLast && this.#isLive(exchange.start, exchange.answerStart)) return exchange;
+    const { start, answerStart: end } = isLast ? exchange : { start: 0, answerStart: this.stream.position };
     throw new KVPolicyError({
       code: "evicted",
-      message: `The last message, stream positions ${start} to ${answerStart - 1}, has lost tokens to evictions: it cannot be taken back or answered again.`,
-      details: { start, end: answerStart, position: this.stream.position },
+      message: "The last message has lost tokens to evictions: it cannot be taken back or answered again.",
+      details: { start, end, position: this.stream.position },
     });
   }
 
@@ -241,23 +281,32 @@ export class StreamChat implements Chat {
     onEvict?.({ ...event, text: model.detokenize([...event.tokens] as Token[], true), exchanges });
   }
 
-  #checkOptions(options: PromptOptions): void {
-    if (options.maxTokens !== undefined) checkCount("prompt", "maxTokens", options.maxTokens, 0);
-    // Code that comes from LlamaChatSession must not wait for calls that never come.
-    if ((options as { readonly functions?: unknown }).functions === undefined) return;
-    throw new KVPolicyError({
-      code: "unsupported",
-      message: "prompt cannot call functions: leave out the option functions, or use LlamaChatSession.",
-      details: { feature: "functions", reason: "a chat over a stream calls no functions" },
-    });
-  }
-
   /** One turn after the other. */
   #inTurn<Result>(task: () => Promise<Result>): Promise<Result> {
     const result = this.#last.then(task);
     this.#last = result.catch(() => undefined);
     return result;
   }
+}
+
+/** Options of `LlamaChatSession.prompt()` that would wait for calls that never come, or limit what is not told apart. */
+const UNSUPPORTED = [
+  ...["functions", "onFunctionCallParamsChunk", "documentFunctionParams", "maxParallelFunctionCalls"],
+  ...["onResponseChunk", "budgets"],
+];
+
+/** Refuses what cannot work before anything is changed. */
+function checkOptions(options: PromptOptions): void {
+  options.signal?.throwIfAborted();
+  if (options.maxTokens !== undefined) checkCount("prompt", "maxTokens", options.maxTokens, 0);
+  const given = options as Readonly<Record<string, unknown>>;
+  const feature = UNSUPPORTED.find((option) => given[option] !== undefined);
+  if (feature === undefined) return;
+  throw new KVPolicyError({
+    code: "unsupported",
+    message: `prompt does not know the option ${feature}: leave it out, or use LlamaChatSession.`,
+    details: { feature, reason: "a chat over a stream calls no functions and tells no segments apart" },
+  });
 }
 
 /** Counts what a turn costs from the stream's own counters. */
