@@ -31,6 +31,7 @@ export async function runChat(options: ChatCommandOptions): Promise<number> {
       evictions.push(event);
     },
   });
+  let isInterrupted: boolean;
   {
     using screen = createScreen();
     screen.note(`${loaded.name} on ${loaded.device}, ${options.policy.name}; /help says what else there is`);
@@ -41,9 +42,10 @@ export async function runChat(options: ChatCommandOptions): Promise<number> {
       answer: { maxTokens: options.maxTokens, temperature: options.temperature },
       clock: () => performance.now(),
     });
+    isInterrupted = screen.isInterrupted;
   }
   if (options.save !== undefined) await chat.save(options.save);
-  return ExitCode.success;
+  return isInterrupted ? ExitCode.interrupted : ExitCode.success;
 }
 
 async function load({ model, gpu }: ChatCommandOptions): Promise<LoadedModel> {

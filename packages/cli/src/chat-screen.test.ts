@@ -75,6 +75,15 @@ describe("a conversation on a terminal", () => {
     expect(output.text.endsWith(draw("the use"))).toBe(true);
   });
 
+  it("leaves after Ctrl-D, also when that came during an answer, and lets standard input go", async () => {
+    const input = new PassThrough();
+    using screen = new TerminalScreen(input, new Terminal(), (text) => text);
+    input.write("\u0004");
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(await screen.ask()).toBeUndefined();
+    expect(input.isPaused()).toBe(true);
+  });
+
   it("hands Ctrl-C to the answer under way, and leaves without one", async () => {
     const input = new PassThrough();
     using screen = new TerminalScreen(input, new Terminal(), (text) => text);

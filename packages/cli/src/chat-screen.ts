@@ -15,6 +15,8 @@ export interface ChatScreen extends Disposable {
   finishAnswer(status: string): void;
   /** Called at Ctrl-C; undefined for leaving. */
   onInterrupt: (() => void) | undefined;
+  /** Whether Ctrl-C ended the conversation. */
+  readonly isInterrupted: boolean;
 }
 
 /** What a terminal or a pipe offers of a stream. */
@@ -51,6 +53,15 @@ class Lines {
     });
   }
 
+  get isClosed(): boolean {
+    return this.#isClosed;
+  }
+
+  /** Forgets what is waiting. */
+  drop(): void {
+    this.#lines.length = 0;
+  }
+
   next(): Promise<string | undefined> {
     const line = this.#lines.shift();
     if (line !== undefined || this.#isClosed) return Promise.resolve(line);
@@ -75,9 +86,13 @@ export class PlainScreen implements ChatScreen {
   readonly #notes: Output;
   readonly #interface: Interface;
   readonly #lines: Lines;
+  isInterrupted = false;
+  /** The first ends the conversation, with the answer under way; a second finds no listener and ends the process. */
   readonly #interrupt = (): void => {
-    if (this.onInterrupt) this.onInterrupt();
-    else this.#interface.close();
+    this.isInterrupted = true;
+    this.#lines.drop();
+    this.#interface.close();
+    this.onInterrupt?.();
   };
 
   constructor(input: Readable, output: Output, notes: Output) {
@@ -85,7 +100,7 @@ export class PlainScreen implements ChatScreen {
     this.#notes = notes;
     this.#interface = createInterface({ input });
     this.#lines = new Lines(this.#interface);
-    process.on("SIGINT", this.#interrupt);
+    process.once("SIGINT", this.#interrupt);
   }
 
   ask(): Promise<string | undefined> {
@@ -117,6 +132,7 @@ export class PlainScreen implements ChatScreen {
 
 /** A conversation on a terminal: everything scrolls but the last row, which holds the live line. */
 export class TerminalScreen implements ChatScreen {
+  readonly isInterrupted = false;
   onInterrupt: (() => void) | undefined;
   readonly #output: Output;
   readonly #interface: Interface;
@@ -151,7 +167,8 @@ export class TerminalScreen implements ChatScreen {
   }
 
   ask(): Promise<string | undefined> {
-    this.#interface.prompt();
+    // Ctrl-D during an answer has closed it; a prompt would open standard input again, and nobody would close that.
+    if (!this.#lines.isClosed) this.#interface.prompt();
     this.#draw();
     return this.#lines.next();
   }

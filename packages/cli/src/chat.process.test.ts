@@ -105,11 +105,11 @@ describe("kvpolicy chat", () => {
     expect(begun.output + gone.output).toBe(whole.output);
   });
 
-  it("stops an answer at Ctrl-C and goes on", async () => {
+  it("ends with the answer under way at Ctrl-C, whatever lines are still to come, and with 130", async () => {
     const words = [...SMALL, "--max-tokens", "100000"];
-    const { code, errors } = await chat(words, ["One.", "/exit"], /\S+ \S+ \S+/);
-    expect(code).toBe(0);
-    expect(errors).toMatch(/\/64 cells/);
+    const { code, errors } = await chat(words, ["One.", "Two.", "Three."], /\S+ \S+ \S+/);
+    expect(code).toBe(130);
+    expect(errors.match(/\/64 cells/g)).toHaveLength(1);
     expect(errors).not.toMatch(/cut after/);
   });
 

@@ -22,7 +22,7 @@ const STATUS_MILLISECONDS = 100;
 const BAR_CELLS = 16;
 
 const HELP = `  /undo         take the last exchange back
-  /again        answer the last message again
+  /again        answer the last message again; the same at --temperature 0, or nearly so
   /reset        begin anew behind the system prompt
   /save FILE    save the conversation with its cells; go on with --restore FILE
   /help         this
@@ -60,7 +60,8 @@ class Conversation {
   async take(line: string): Promise<void> {
     const { chat, screen } = this.#options;
     const [command = "", ...rest] = line.trim().split(/\s+/);
-    if (!command.startsWith("/")) return this.#answer((options) => chat.promptWithMeta(line, options));
+    if (!command.startsWith("/"))
+      return this.#answer("the message was taken back", (options) => chat.promptWithMeta(line, options));
     switch (command) {
       case "/undo": {
         const { exact } = await chat.undo();
@@ -68,7 +69,7 @@ class Conversation {
         break;
       }
       case "/again":
-        return this.#answer((options) => chat.regenerate(options));
+        return this.#answer("the answer before stays", (options) => chat.regenerate(options));
       case "/reset":
         await chat.resetChatHistory();
         screen.note("begun anew");
@@ -102,7 +103,8 @@ class Conversation {
     return parts.join(" · ");
   }
 
-  async #answer(ask: (options: PromptOptions) => Promise<ChatReply>): Promise<void> {
+  /** Asks for an answer and shows it; `undone` says what became of one that was stopped before it began. */
+  async #answer(undone: string, ask: (options: PromptOptions) => Promise<ChatReply>): Promise<void> {
     const { chat, screen, answer, clock } = this.#options;
     const controller = new AbortController();
     screen.onInterrupt = () => {
@@ -132,7 +134,7 @@ class Conversation {
     } catch (error) {
       this.#noteEvictions();
       if (!controller.signal.aborted || error !== controller.signal.reason) throw error;
-      screen.note("stopped before the answer began: the message was taken back");
+      screen.note(`stopped before the answer began: ${undone}`);
     } finally {
       clearInterval(timer);
       screen.onInterrupt = undefined;

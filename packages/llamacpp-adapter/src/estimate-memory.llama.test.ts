@@ -19,7 +19,7 @@ test.each([
   { budget: 100, keyType: "F16", valueType: "F16" },
   { budget: 1000, keyType: "F32", valueType: "F16" },
   { budget: 1000, keyType: "F32", valueType: "F32", batch: 64 },
-] as const)("what a stream will take is what it then takes: %o", async (options) => {
+] as const)("the estimate is the one that a stream then has of itself: %o", async (options) => {
   const { ram, vram, keysAndValues } = await estimateMemory(model, options);
   await using stream = await openStream(model, { ...options, policy: dense(), onWarning: () => undefined });
   expect(ram + vram).toBe(stream.contextBytes);

@@ -26,7 +26,7 @@ export interface MemoryEstimate {
  * @example
  * ```ts
  * const { ram, vram } = await estimateMemory(model, { budget: 4096 });
- * const streams = Math.floor(freeBytes / (ram + vram));
+ * const streams = Math.floor(Math.min(freeRam / ram, vram > 0 ? freeVram / vram : Infinity));
  * ```
  * @throws {KVPolicyError} `config` for options that cannot work, and when keys and values alone are more than the machine has;
  * `disposed` when the model was disposed.

@@ -56,7 +56,7 @@ export interface OpenBackendOptions extends ContextOptions {
 
 /** llama.cpp as a backend. */
 export interface OpenedBackend extends KVCacheBackend<LlamaSampling> {
-  /** Bytes that llama.cpp allocated for the context: the cache and its compute buffers. */
+  /** Bytes of the context, the cache and its compute buffers, as node-llama-cpp estimates them. */
   readonly contextBytes: number;
   /** Threads that compute it. */
   readonly threads: number;

@@ -66,7 +66,7 @@ export interface StreamWarning {
 
 /** A stream on llama.cpp. */
 export interface LlamaStream extends CacheStream<LlamaSampling> {
-  /** Bytes that llama.cpp allocated for the stream's context: the cache and its compute buffers. */
+  /** Bytes of the stream's context, the cache and its compute buffers, as node-llama-cpp estimates them; `estimateMemory` tells the same before. */
   readonly contextBytes: number;
   /** What the stream was restored from; undefined for one that began empty. */
   readonly restored: SnapshotInfo | undefined;

@@ -11,7 +11,7 @@ export interface PromptOptions extends ChatSampling {
   readonly onTextChunk?: ((text: string) => void) | undefined;
   /** Told each token of the answer, one at a time. */
   readonly onToken?: ((tokens: Token[]) => void) | undefined;
-  /** Stops between two steps. The call rejects with `signal.reason`, and the turn is taken back as if it had not been asked. */
+  /** Stops between two steps. The call rejects with `signal.reason`, and the turn is taken back as if it had not been asked, but for what it has evicted; a second answer gives way to the text of the first. */
   readonly signal?: AbortSignal | undefined;
   /** Whether an abort ends the answer instead, once it has begun: what there is of it stays. Defaults to false. */
   readonly stopOnAbortSignal?: boolean | undefined;
