@@ -13,7 +13,7 @@ import type { Llama, LlamaModel } from "node-llama-cpp";
 
 import { loadLlama } from "../packages/cli/src/load-llama.js";
 import { NativeSequence } from "../packages/llamacpp-adapter/src/native-sequence.js";
-import { isTestable, runShiftSelfTest } from "../packages/llamacpp-adapter/src/shift-self-test.js";
+import { isTestable, runShiftSelfTest } from "../packages/llamacpp-adapter/src/gate/shift-self-test.js";
 import {
   CRASHING,
   FORGETFUL,

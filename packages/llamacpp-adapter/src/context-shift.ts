@@ -15,7 +15,7 @@ import { GgmlType, type ContextShiftOptions, type LlamaContextSequence } from "n
 
 import { CACHE_TYPES } from "./cache-types.js";
 import { describeCapabilities } from "./open-backend.js";
-import { judgeSelfTest, recallSelfTest } from "./tested-models.js";
+import { judgeSelfTest, recallSelfTest } from "./gate/tested-models.js";
 
 /** node-llama-cpp's own `contextShift` options, both of them functions. */
 export type PolicyContextShift = {

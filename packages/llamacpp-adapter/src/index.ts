@@ -10,8 +10,8 @@ export {
   type InspectModelOptions,
   type ModelInspection,
   type PolicyVerdict,
-} from "./inspect-model.js";
-export type { ModelFacts } from "./model-facts.js";
+} from "./gate/inspect-model.js";
+export type { ModelFacts } from "./gate/model-facts.js";
 export { checkModelFile } from "./model-file.js";
 export {
   openBackend,
@@ -21,11 +21,11 @@ export {
 } from "./open-backend.js";
 export { openStream, type LlamaStream, type OpenStreamOptions, type StreamWarning } from "./open-stream.js";
 export type { CacheType } from "./cache-types.js";
-export { checkReindex } from "./reindex-gate.js";
-export type { ReindexFacts, Remedy } from "./reindex-rules.js";
+export { checkReindex } from "./gate/reindex-gate.js";
+export type { ReindexFacts, Remedy } from "./gate/reindex-rules.js";
 export type { LlamaSampling } from "./sampling.js";
-export type { SaveOptions } from "./save-stream.js";
-export type { CellsOrigin } from "./saved-cells.js";
-export type { SnapshotInfo, SnapshotVersions } from "./snapshot-file.js";
-export type { ShiftSelfTest } from "./shift-self-test.js";
+export type { SaveOptions } from "./snapshot/save-stream.js";
+export type { CellsOrigin } from "./snapshot/saved-cells.js";
+export type { SnapshotInfo, SnapshotVersions } from "./snapshot/snapshot-file.js";
+export type { ShiftSelfTest } from "./gate/shift-self-test.js";
 export { createTokenCodec, type TokenCodecOptions } from "./token-codec.js";

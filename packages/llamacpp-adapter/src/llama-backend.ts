@@ -17,8 +17,8 @@ import {
 
 import type { LogitRow, NativeSampler, NativeSequence } from "./native-sequence.js";
 import type { LlamaSampling } from "./sampling.js";
-import { sealCells, unsealCells, type CellsOrigin } from "./saved-cells.js";
-import { useTemporaryFile } from "./temporary-file.js";
+import { sealCells, unsealCells, type CellsOrigin } from "./snapshot/saved-cells.js";
+import { useTemporaryFile } from "./snapshot/temporary-file.js";
 
 /**
  * Logits that one decode may keep, 16 MiB of them, but rows for 32 tokens at least: 512 rows of a 128k vocabulary would be

@@ -1,10 +1,10 @@
 import { KVPolicyError } from "@kvpolicy/core";
 import { GgmlType, type LlamaContext, type LlamaContextSequence, type Token } from "node-llama-cpp";
 
-import { fingerprintModel, nameOf } from "./model-fingerprint.js";
+import { fingerprintModel, nameOf } from "./snapshot/model-fingerprint.js";
 import { disposedModel } from "./refuse-disposed.js";
 import type { LlamaSampling } from "./sampling.js";
-import type { CellsOrigin } from "./saved-cells.js";
+import type { CellsOrigin } from "./snapshot/saved-cells.js";
 import { ThreadTurns } from "./thread-turns.js";
 
 /** A row of logits of the latest decode. */

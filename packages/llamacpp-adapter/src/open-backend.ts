@@ -13,15 +13,15 @@ import {
 } from "node-llama-cpp";
 
 import { bytesPerCell, installedBytes, readHeadSizes } from "./context-memory.js";
-import { WITHOUT_CACHE } from "./architectures.js";
+import { WITHOUT_CACHE } from "./gate/architectures.js";
 import { LlamaBackend } from "./llama-backend.js";
 import { NativeSequence } from "./native-sequence.js";
 import { refuseDisposed } from "./refuse-disposed.js";
 import { CACHE_TYPES, type CacheType } from "./cache-types.js";
-import { checkReindex } from "./reindex-gate.js";
-import { NO_CACHE_REASON, readSlidingWindow } from "./reindex-rules.js";
+import { checkReindex } from "./gate/reindex-gate.js";
+import { NO_CACHE_REASON, readSlidingWindow } from "./gate/reindex-rules.js";
 import type { LlamaSampling } from "./sampling.js";
-import { judgeSelfTest, testOnce } from "./tested-models.js";
+import { judgeSelfTest, testOnce } from "./gate/tested-models.js";
 
 /** How llama.cpp keeps and computes the cells. */
 export interface ContextOptions {

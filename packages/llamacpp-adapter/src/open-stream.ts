@@ -17,11 +17,11 @@ import {
   refuse,
   type ContextOptions,
 } from "./open-backend.js";
-import { restoreOptions } from "./restored-options.js";
+import { restoreOptions } from "./snapshot/restored-options.js";
 import type { LlamaSampling } from "./sampling.js";
-import { SamplingSeeds } from "./sampling-seeds.js";
-import { createSave, type SaveOptions } from "./save-stream.js";
-import { describeSnapshot, readSnapshotFile, type SnapshotInfo } from "./snapshot-file.js";
+import { SamplingSeeds } from "./snapshot/sampling-seeds.js";
+import { createSave, type SaveOptions } from "./snapshot/save-stream.js";
+import { describeSnapshot, readSnapshotFile, type SnapshotInfo } from "./snapshot/snapshot-file.js";
 import { createTokenCodec } from "./token-codec.js";
 
 /** Options of {@link openStream}. */

@@ -1,6 +1,6 @@
 /**
  * Lets native work run at once only as far as there are cores for its threads; whoever asks first goes first. llama.cpp's threads wait
- * for each other after every operation: with more of them than cores, decoding is tens of times slower.
+ * for each other after every operation: with more of them than cores, decoding is many times slower.
  */
 export class ThreadTurns {
   readonly #cores: number;

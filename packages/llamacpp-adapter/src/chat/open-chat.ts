@@ -116,9 +116,13 @@ function fullView(budget: number, head: readonly number[]): CacheView {
 }
 
 function wouldEvict(policy: KVCachePolicy, view: CacheView): boolean {
-  const plan = policy.plan(view);
   const [pin] = view.marks;
-  return plan?.evict.some(({ start }) => start < (pin?.end ?? 0)) ?? false;
+  try {
+    return policy.plan(view)?.evict.some(({ start }) => start < (pin?.end ?? 0)) ?? false;
+  } catch {
+    // A policy that fails is named by the stream, with its plan, when it is asked in earnest.
+    return false;
+  }
 }
 
 function refuse(option: string, value: unknown, message: string): KVPolicyError<"config"> {

@@ -11,9 +11,9 @@ import { window } from "@kvpolicy/window";
 import type { Llama, LlamaModel } from "node-llama-cpp";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 
-import { createTemporaryFolder, loadFloat32Model, loadLlama, sampleText } from "../testing/models.js";
-import { openBackend, type OpenedBackend } from "./open-backend.js";
-import { openStream, type LlamaStream, type OpenStreamOptions } from "./open-stream.js";
+import { createTemporaryFolder, loadFloat32Model, loadLlama, sampleText } from "../../testing/models.js";
+import { openBackend, type OpenedBackend } from "../open-backend.js";
+import { openStream, type LlamaStream, type OpenStreamOptions } from "../open-stream.js";
 
 const exact = { keyType: "F32", valueType: "F32", threads: 1 } as const;
 const policy = sinkWindow({ sinks: 4, window: 60, stride: 7 });

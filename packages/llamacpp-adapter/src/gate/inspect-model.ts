@@ -2,12 +2,12 @@ import { KVPolicyError } from "@kvpolicy/core";
 import { readGgufFileInfo, type GgufMetadata, type LlamaModel } from "node-llama-cpp";
 
 import { ALIBI } from "./architectures.js";
-import { CACHE_TYPES, type CacheType } from "./cache-types.js";
-import { readHeadSizes } from "./context-memory.js";
-import { checkModelFile } from "./model-file.js";
+import { CACHE_TYPES, type CacheType } from "../cache-types.js";
+import { readHeadSizes } from "../context-memory.js";
+import { checkModelFile } from "../model-file.js";
 import { readModelFacts, type ModelFacts } from "./model-facts.js";
-import { movesKeysOnCpu, openBackend, packsAcrossHeads, refuse } from "./open-backend.js";
-import { refuseDisposed } from "./refuse-disposed.js";
+import { movesKeysOnCpu, openBackend, packsAcrossHeads, refuse } from "../open-backend.js";
+import { refuseDisposed } from "../refuse-disposed.js";
 import { findObstacle, NO_CACHE, showMetadata, type Obstacle, type Remedy } from "./reindex-rules.js";
 import type { ShiftSelfTest } from "./shift-self-test.js";
 import { failedSelfTest, recallSelfTest } from "./tested-models.js";

@@ -1,5 +1,5 @@
-import type { CacheType } from "./cache-types.js";
-import type { LogitRow, NativeSequence } from "./native-sequence.js";
+import type { CacheType } from "../cache-types.js";
+import type { LogitRow, NativeSequence } from "../native-sequence.js";
 
 /** What the self-test measured. An error is ‖difference‖ / ‖logits‖ of logits minus their mean; NaN when one of them is no number. */
 export interface ShiftSelfTest {

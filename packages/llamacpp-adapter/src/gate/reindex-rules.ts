@@ -12,10 +12,10 @@ import {
   UNROTATED_LAYERS,
   WITHOUT_CACHE,
 } from "./architectures.js";
-import type { CacheType } from "./cache-types.js";
-import { readHeadSizes } from "./context-memory.js";
+import type { CacheType } from "../cache-types.js";
+import { readHeadSizes } from "../context-memory.js";
 import { MAGNITUDE_SETTINGS, readRotaryMagnitude } from "./rotary-magnitude.js";
-import { readSettings } from "./settings.js";
+import { readSettings } from "../settings.js";
 
 /** What decides whether llama.cpp can move a model's cached keys to other positions. */
 export interface ReindexFacts {

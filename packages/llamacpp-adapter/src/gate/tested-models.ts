@@ -1,8 +1,8 @@
 import type { Capability } from "@kvpolicy/core";
 import { GgmlType, type LlamaModel } from "node-llama-cpp";
 
-import type { CacheType } from "./cache-types.js";
-import type { NativeSequence } from "./native-sequence.js";
+import type { CacheType } from "../cache-types.js";
+import type { NativeSequence } from "../native-sequence.js";
 import { explainObstacle } from "./reindex-gate.js";
 import { isTestable, runShiftSelfTest, type ShiftSelfTest } from "./shift-self-test.js";
 

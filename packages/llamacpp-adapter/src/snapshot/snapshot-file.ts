@@ -172,7 +172,9 @@ let versions: Promise<SnapshotVersions> | undefined;
 
 function readVersions(): Promise<SnapshotVersions> {
   versions ??= getModuleVersion().then((nodeLlamaCpp) => {
-    const manifest = createRequire(import.meta.url)("../package.json") as { readonly version: string };
+    const manifest = createRequire(import.meta.url)("@kvpolicy/llamacpp-adapter/package.json") as {
+      readonly version: string;
+    };
     return { adapter: manifest.version, nodeLlamaCpp };
   });
   return versions;

@@ -1,9 +1,9 @@
 import type { GgufMetadata } from "node-llama-cpp";
 
 import { ALIBI, LEARNED_POSITIONS, RECURRENT } from "./architectures.js";
-import { readHeadSizes } from "./context-memory.js";
+import { readHeadSizes } from "../context-memory.js";
 import { readSlidingWindow } from "./reindex-rules.js";
-import { readSettings } from "./settings.js";
+import { readSettings } from "../settings.js";
 
 /** What a model's metadata say of it, as plain data. `null` where they do not say. */
 export interface ModelFacts {

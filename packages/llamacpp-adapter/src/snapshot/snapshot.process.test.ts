@@ -7,7 +7,7 @@ import { toFloat32 } from "@kvpolicy/tiny-models/testing";
 import { getLlama, LlamaLogLevel } from "node-llama-cpp";
 import { afterAll, beforeAll, expect, test } from "vitest";
 
-import { killSaves } from "../testing/snapshot-kills.js";
+import { killSaves } from "../../testing/snapshot-kills.js";
 
 let root: string;
 let folder: string;

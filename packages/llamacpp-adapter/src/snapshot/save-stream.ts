@@ -1,8 +1,8 @@
 import { KVPolicyError, type CacheStream } from "@kvpolicy/core";
 
-import type { OwnedBackend } from "./open-backend.js";
+import type { OwnedBackend } from "../open-backend.js";
 import type { SamplingSeeds } from "./sampling-seeds.js";
-import type { LlamaSampling } from "./sampling.js";
+import type { LlamaSampling } from "../sampling.js";
 import { writeSnapshotFile } from "./snapshot-file.js";
 
 /** Options of `save`. */

@@ -23,12 +23,12 @@ import {
   UNKNOWN_FAULT,
   YARN,
   type ModelKind,
-} from "../testing/model-kinds.js";
-import { createTemporaryFolder, loadLlama, tinyModelPath } from "../testing/models.js";
+} from "../../testing/model-kinds.js";
+import { createTemporaryFolder, loadLlama, tinyModelPath } from "../../testing/models.js";
 import { inspectModel } from "./inspect-model.js";
-import { NativeSequence } from "./native-sequence.js";
-import { openBackend } from "./open-backend.js";
-import { openStream, type LlamaStream, type OpenStreamOptions } from "./open-stream.js";
+import { NativeSequence } from "../native-sequence.js";
+import { openBackend } from "../open-backend.js";
+import { openStream, type LlamaStream, type OpenStreamOptions } from "../open-stream.js";
 import { RECURRENT } from "./architectures.js";
 import { runShiftSelfTest, type ShiftSelfTest } from "./shift-self-test.js";
 
@@ -142,7 +142,7 @@ describe("a kind whose keys cannot be moved is refused before a native call move
 });
 
 describe("without the gate llama.cpp ends the process when it moves keys, so that the rule is needed:", () => {
-  const script = fileURLToPath(new URL("../testing/move-keys.mjs", import.meta.url));
+  const script = fileURLToPath(new URL("../../testing/move-keys.mjs", import.meta.url));
 
   function moveKeys(
     path: string,

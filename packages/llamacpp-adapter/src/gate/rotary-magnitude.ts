@@ -1,6 +1,6 @@
 import type { GgufMetadata } from "node-llama-cpp";
 
-import { readSettings } from "./settings.js";
+import { readSettings } from "../settings.js";
 
 /** YaRN's settings that decide by how much a rotation scales; see {@link readRotaryMagnitude}. */
 export const MAGNITUDE_SETTINGS = [

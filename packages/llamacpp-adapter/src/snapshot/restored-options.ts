@@ -1,9 +1,9 @@
 import type { LlamaModel } from "node-llama-cpp";
 
-import { CACHE_TYPES } from "./cache-types.js";
+import { CACHE_TYPES } from "../cache-types.js";
 import { fingerprintModel, nameOf } from "./model-fingerprint.js";
-import { refuse } from "./open-backend.js";
-import type { OpenStreamOptions } from "./open-stream.js";
+import { refuse } from "../open-backend.js";
+import type { OpenStreamOptions } from "../open-stream.js";
 import type { SnapshotFile } from "./snapshot-file.js";
 
 /**
