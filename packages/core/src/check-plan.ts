@@ -7,12 +7,13 @@ import type { CacheView } from "./policy.js";
  */
 export function findPlanProblem(plan: unknown, view: CacheView, reindex: Capability): string | undefined {
   if (typeof plan !== "object" || plan === null) return "a plan is an object or null";
-  const { evict, survivors } = plan as { evict?: unknown; survivors?: unknown };
+  const { evict, survivors, note } = plan as { evict?: unknown; survivors?: unknown; note?: unknown };
   if (survivors !== "reuse" && survivors !== "recompute")
     return `survivors must be "reuse" or "recompute", not ${String(survivors)}`;
   if (survivors === "reuse" && reindex !== true)
     return `it reuses the survivors, which takes "reindex", and the backend lacks that: ${reindex}`;
   if (!Array.isArray(evict)) return "evict must be an array of ranges";
+  if (note !== undefined && typeof note !== "string") return `note must be text, not ${typeof note}`;
 
   const pins = view.marks.filter(({ name }) => name === PINNED_MARK);
   let previousEnd = 0;

@@ -1,5 +1,7 @@
 import type { KVCacheBackend, Sampler, TokenCodec } from "./backend.js";
 import { KVPolicyError } from "./errors.js";
+import { findPinProblem } from "./find-pin-problem.js";
+import { PINNED_MARK } from "./mark.js";
 import { checkCount } from "./options.js";
 import type { KVCachePolicy } from "./policy.js";
 import type { CacheRange } from "./range.js";
@@ -130,6 +132,10 @@ class PolicyStream<Sampling> implements CacheStream<Sampling> {
         message: `Every token of the range [${start}, ${end}) was evicted: the mark "${name}" would name nothing.`,
         details: { start, end, position },
       });
+    }
+    if (name === PINNED_MARK) {
+      const problem = findPinProblem(this.policy, mirror, held?.position ?? position, { start, end });
+      if (problem) throw problem;
     }
     mirror.addMark({ name, start, end });
   }

@@ -39,6 +39,7 @@ export {
   type PolicyShape,
   type Requirement,
 } from "./policy.js";
+export { keepHighest, type KeepHighestOptions } from "./keep-highest.js";
 export { countCells, mergeRanges, subtractRanges, type CacheRange } from "./range.js";
 export { resolveBudget } from "./resolve-budget.js";
 export type {

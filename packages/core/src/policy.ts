@@ -38,6 +38,8 @@ export interface EvictionPlan {
   readonly evict: readonly CacheRange[];
   /** Whether the survivors keep the keys and values that they have, or are evaluated again from scratch. */
   readonly survivors: "reuse" | "recompute";
+  /** What whoever listens should know of this very plan, in words: that a turn had to be cut, say. It is passed on in the event. */
+  readonly note?: string | undefined;
 }
 
 /** The shape of policies that keep some first cells and some recent ones: what engines that are configured instead of driven understand. */
@@ -64,6 +66,11 @@ export interface PolicyDescription {
   readonly shape: PolicyShape | "opaque";
   /** Its options, defaults filled in. */
   readonly options: Readonly<Record<string, string | number | boolean | null>>;
+  /**
+   * Tokens that the engine evaluates for each token of the stream once the cache is full, where that is more than one and can be
+   * said: about budget / stride where the survivors are evaluated again.
+   */
+  readonly evaluationsPerToken?: number;
   /** The wrapped policy, for a combinator. */
   readonly inner?: PolicyDescription;
 }
@@ -83,8 +90,8 @@ export interface KVCachePolicy {
    * `null` says that nothing may leave; the stream then fails with `cache-full`.
    */
   plan(view: CacheView): EvictionPlan | null;
-  /** The policy as plain data. */
-  describe(): PolicyDescription;
+  /** The policy as plain data. With the budget of a stream, what depends on it is said, too: `evaluationsPerToken`. */
+  describe(budget?: number): PolicyDescription;
 }
 
 /** What {@link definePolicy} takes: a policy whose `requires` and `describe` may be left out. */
@@ -132,7 +139,7 @@ export function definePolicy(definition: PolicyDefinition): KVCachePolicy {
     requires: definition.requires ?? [],
     ...(definition.checkBudget && { checkBudget: (cells) => definition.checkBudget?.(cells) }),
     plan: (view) => definition.plan(view),
-    describe: () => definition.describe?.() ?? { name, shape: "opaque", options: {} },
+    describe: (cells) => definition.describe?.(cells) ?? { name, shape: "opaque", options: {} },
   });
 }
 

@@ -229,7 +229,7 @@ export class StreamState {
     });
   }
 
-  #describeEviction({ evict, survivors }: EvictionPlan): EvictionEvent {
+  #describeEviction({ evict, survivors, note }: EvictionPlan): EvictionEvent {
     const tokens = new Uint32Array(countCells(evict));
     const positions = new Float64Array(tokens.length);
     let offset = 0;
@@ -248,6 +248,7 @@ export class StreamState {
       positions,
       survivors,
       position: this.#nextDecoded,
+      ...(note !== undefined && { note }),
     };
   }
 

@@ -92,6 +92,8 @@ export interface EvictionEvent {
   readonly survivors: EvictionPlan["survivors"];
   /** Stream position of the token that needed the room. */
   readonly position: number;
+  /** What the policy says of this very eviction, if anything: that a turn had to be cut, say. */
+  readonly note?: string;
 }
 
 /** Everything that a stream is, as data that can be cloned and stored. */
@@ -164,7 +166,8 @@ export interface CacheStream<Sampling = object> {
   /**
    * Names a range of stream positions, future ones allowed. `pinned` ranges make a plan that touches them invalid.
    *
-   * @throws {KVPolicyError} `range` for bounds that are no range of positions, `evicted` when every token of it has left.
+   * @throws {KVPolicyError} `range` for bounds that are no range of positions, `evicted` when every token of it has left, `config`
+   * when so much would be pinned that the policy could let nothing leave. The mark is not set then.
    */
   mark(name: string, range: CacheRange): void;
   /**

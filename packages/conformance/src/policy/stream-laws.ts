@@ -1,6 +1,7 @@
 import {
   KVPolicyError,
   PINNED_MARK,
+  type CacheRange,
   type CacheStream,
   type EvictionEvent,
   type KVCachePolicy,
@@ -141,7 +142,8 @@ function forgetful(subject: PolicySubject): KVCachePolicy {
 /** What a policy evicts in a long stream, as text, and what ended it. The token before the first eviction's newest may be pinned. */
 async function evictionsOf(policy: KVCachePolicy, budget: number, isPinned: boolean): Promise<string[]> {
   const stream = openStream(policy, budget);
-  if (isPinned) stream.mark(PINNED_MARK, { start: Math.max(0, budget - 2), end: Math.max(1, budget - 1) });
+  if (isPinned)
+    markIfAllowed(stream, PINNED_MARK, { start: Math.max(0, budget - 2), end: Math.max(1, budget - 1) });
   const evictions: string[] = [];
   stream.onEvict(({ position, ranges, survivors }) => {
     evictions.push(`${survivors} ${ranges.map(rangeText).join(" ")} at ${position}`);
@@ -152,8 +154,17 @@ async function evictionsOf(policy: KVCachePolicy, budget: number, isPinned: bool
 
 function openMarked(subject: PolicySubject, { budget, bos, marks }: History): CacheStream {
   const stream = openStream(subject.create(), budget, bos);
-  for (const { name, start, size } of marks) stream.mark(name, { start, end: start + size });
+  for (const { name, start, size } of marks) markIfAllowed(stream, name, { start, end: start + size });
   return stream;
+}
+
+/** A stream refuses pins that would let nothing leave. */
+function markIfAllowed(stream: CacheStream, name: string, range: CacheRange): void {
+  try {
+    stream.mark(name, range);
+  } catch (error) {
+    if (!KVPolicyError.isInstance(error, "config")) throw error;
+  }
 }
 
 /** What a stream is left with, and what was evicted on the way, as text. */

@@ -286,7 +286,7 @@ describe("options", () => {
     const inner = sinkWindow();
     expect(pinned(inner).describe()).toEqual({
       name: "pinned",
-      shape: inner.describe().shape,
+      shape: "opaque",
       options: {},
       inner: inner.describe(),
     });

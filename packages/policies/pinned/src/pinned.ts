@@ -19,8 +19,8 @@ import {
  * ever, and never asks for a pinned one. Only those among the first cells that it keeps itself (its sinks) stay in its sight, so
  * that a pinned head serves as the sinks. Without pins it is the inner policy, to the cell.
  *
- * Kept: the pinned cells, and what the inner policy keeps of the others. When nothing else is left to evict, nothing leaves, and
- * the stream fails with `cache-full`. Pins come from the stream's marks: `stream.mark("pinned", range)`.
+ * Kept: the pinned cells, and what the inner policy keeps of the others. Pins come from the stream's marks,
+ * `stream.mark("pinned", range)`, which refuses one that would leave the inner policy nothing to evict.
  *
  * Around a policy that aligns, it goes outside: `pinned(turnAligned(sinkWindow()))`.
  *
@@ -46,10 +46,7 @@ export function pinned(inner: KVCachePolicy): KVCachePolicy {
       const isShort = plan !== null && countCells(plan.evict) < view.required;
       return isShort ? planWithout(inner, view, pins, 0) : plan;
     },
-    describe: () => {
-      const description = inner.describe();
-      return { name: "pinned", shape: description.shape, options: {}, inner: description };
-    },
+    describe: (budget) => ({ name: "pinned", shape: "opaque", options: {}, inner: inner.describe(budget) }),
   });
 }
 

@@ -217,6 +217,29 @@ describe("describe", () => {
       { window: 8, stride: null, head: "none" },
     ],
   ])("%o is plain data", (settings, shape, options) => {
-    expect(recompute(settings).describe()).toEqual({ name: "recompute", shape, options });
+    expect(recompute(settings).describe()).toMatchObject({ name: "recompute", shape, options });
+  });
+
+  test.each<[RecomputeOptions, number | undefined, number | undefined]>([
+    [{}, undefined, undefined],
+    [{ stride: 16 }, undefined, undefined],
+    [{ stride: 16 }, 256, 16],
+    [{}, 256, 16],
+    [{ stride: "half", head: "none" }, 256, 2],
+    [{ window: 256, stride: 1 }, undefined, 256],
+    [{ window: 8, stride: "half", head: 2 }, undefined, 8 / 3],
+  ])("%o with a budget of %s evaluates %s tokens for each", (settings, budget, evaluations) => {
+    expect(recompute(settings).describe(budget).evaluationsPerToken).toBe(evaluations);
+  });
+
+  test("says what a stream then does", async () => {
+    const policy = recompute({ stride: 4, head: "none" });
+    const stream = createStream({ backend: new FakeBackend(), policy, budget: 24 });
+    await stream.append(new Uint32Array(24));
+    const before = stream.stats;
+    await stream.append(new Uint32Array(400));
+    const { tokens, recomputedTokens } = stream.stats;
+    const evaluated = tokens - before.tokens + recomputedTokens - before.recomputedTokens;
+    expect(evaluated / 400).toBe(policy.describe(24).evaluationsPerToken);
   });
 });

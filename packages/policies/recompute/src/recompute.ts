@@ -7,6 +7,7 @@ import {
   resolveStride,
   type CacheView,
   type KVCachePolicy,
+  type PolicyDescription,
   type Stride,
 } from "@kvpolicy/core";
 
@@ -16,7 +17,8 @@ export interface RecomputeOptions {
   readonly window?: number | undefined;
   /**
    * Cells freed by one eviction: 1 … window, or `half`. Every stride-th token costs an evaluation of the whole window, so a
-   * token costs about window / stride evaluations. Defaults to a sixteenth of the window; the paper's is 1.
+   * token costs about window / stride evaluations, which `describe(budget).evaluationsPerToken` says. Defaults to a sixteenth of
+   * the window; the paper's is 1.
    */
   readonly stride?: Stride | undefined;
   /**
@@ -73,7 +75,7 @@ export function recompute({ window, stride, head = "bos" }: RecomputeOptions = {
         ? null
         : { evict: [{ start: front, end: front + freed }], survivors: "recompute" };
     },
-    describe: () => ({
+    describe: (budget = window) => ({
       name: "recompute",
       shape: {
         first: head === "none" ? 0 : head,
@@ -82,8 +84,19 @@ export function recompute({ window, stride, head = "bos" }: RecomputeOptions = {
         survivors: "recompute",
       },
       options: { window: window ?? null, stride: stride ?? null, head },
+      ...evaluations(budget, typeof head === "number" ? head : 0, stride),
     }),
   });
+}
+
+/** One decode of the whole window pays for `stride` tokens. A head of one beginning-of-sequence token hardly counts. */
+function evaluations(
+  budget: number | undefined,
+  front: number,
+  stride: Stride | undefined,
+): Pick<PolicyDescription, "evaluationsPerToken"> {
+  if (budget !== undefined) return { evaluationsPerToken: budget / resolveStride(stride, budget - front) };
+  return {};
 }
 
 function frontCells({ marks }: CacheView, head: "none" | "bos" | number): number {

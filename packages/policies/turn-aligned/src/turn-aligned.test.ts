@@ -54,11 +54,22 @@ describe("what leaves", () => {
     ["ends where a turn begins already", [2, 10, 40], 10, 10],
     ["may be several turns", [2, 5, 8, 20], 10, 20],
     ["is cut back to the turn that is going on", [2, 5, 8], 10, 8],
-    ["stays as it is inside a turn that fills the cache", [2], 10, 10],
     ["stays as it is without turns", [], 10, 10],
   ])("%s", (_, starts, end, expected) => {
     const plan = turnAligned(evicting({ start: 4, end })).plan(viewOf(48, starts.map(turn)));
     expect(plan).toEqual({ evict: [{ start: 4, end: expected }], survivors: "reuse" });
+  });
+
+  test("is the inner plan inside a turn that is larger than its room, and a note says so", () => {
+    const inner = evicting({ start: 4, end: 10 });
+    const note = "turn-aligned: the turn that is going on is larger than its room, and was cut";
+    expect(turnAligned(inner).plan(viewOf(48, [turn(2)]))).toEqual({ ...inner.plan(viewOf(48, [])), note });
+    const noted = definePolicy({
+      name: "noted",
+      plan: () => ({ evict: [{ start: 4, end: 10 }], survivors: "recompute", note: "mine" }),
+    });
+    expect(turnAligned(noted).plan(viewOf(48, [turn(2)]))?.note).toBe(`mine; ${note}`);
+    expect(turnAligned(noted).plan(viewOf(48, [turn(12)]))?.note).toBe("mine");
   });
 
   test("is not cut back below what is required", () => {
@@ -75,21 +86,17 @@ describe("what leaves", () => {
     ]);
   });
 
-  test("is widened range by range, up to the next one", () => {
-    const policy = turnAligned(
-      evicting({ start: 4, end: 6 }, { start: 12, end: 13 }, { start: 30, end: 31 }),
-    );
-    expect(policy.plan(viewOf(48, [9, 20, 40].map(turn)))?.evict).toEqual([
-      { start: 4, end: 9 },
-      { start: 12, end: 20 },
-      { start: 30, end: 40 },
+  test("is widened behind its last cell; what the inner policy keeps in between stays", () => {
+    const policy = turnAligned(evicting({ start: 4, end: 6 }, { start: 8, end: 13 }));
+    expect(policy.plan(viewOf(48, [7, 20, 40].map(turn)))?.evict).toEqual([
+      { start: 4, end: 6 },
+      { start: 8, end: 20 },
     ]);
-    const close = policy.plan(viewOf(48, [20, 40].map(turn)))?.evict;
-    expect(close).toEqual([
-      { start: 4, end: 12 },
-      { start: 12, end: 20 },
-      { start: 30, end: 40 },
+    expect(policy.plan(viewOf(48, [7, 10].map(turn)))?.evict).toEqual([
+      { start: 4, end: 6 },
+      { start: 8, end: 10 },
     ]);
+    expect(policy.plan(viewOf(48, [7].map(turn)))?.evict).toEqual([{ start: 4, end: 6 }]);
   });
 
   test("goes by the marks that the option names", () => {

@@ -9,6 +9,7 @@ import {
   TURN_MARK,
   type CacheRange,
   type CacheView,
+  type EvictionPlan,
   type KVCachePolicy,
 } from "@kvpolicy/core";
 
@@ -22,9 +23,10 @@ export interface TurnAlignedOptions {
  * Evicts whole turns: what the inner policy evicts is widened to the right, to where the next turn begins, so that no half of a turn
  * stays behind.
  *
- * Where no turn begins to the right, the range reaches into the turn that is going on. It is then cut back to where that begins, if
- * enough leaves all the same; else the turn is larger than the room that it has, and the inner policy's range stands as it is. What
- * the inner policy keeps in front (its sinks) is kept, also where that is a part of a turn. Pinned cells are never added.
+ * Where no turn begins to the right, the eviction reaches into the turn that is going on. It is then cut back to where that begins, if
+ * enough leaves all the same; else the turn is larger than the room that it has: the inner plan stands as it is, and the event's
+ * `note` says so. What the inner policy keeps in front of what it evicts, its sinks say, or in between, is kept, also where that is a
+ * part of a turn. Pinned cells are never added.
  *
  * Without marks it is the inner policy, to the cell. Around pins, `pinned` goes outside: `pinned(turnAligned(sinkWindow()))`.
  *
@@ -54,19 +56,18 @@ export function turnAligned(
     plan: (view) => {
       const plan = inner.plan(view);
       const starts = startsOf(view, mark);
-      if (!plan || starts.length === 0) return plan;
-      const pins = view.marks.filter(({ name }) => name === PINNED_MARK);
-      const widened = plan.evict.flatMap((range, index) =>
-        widen(range, starts, plan.evict[index + 1]?.start ?? view.length, pins),
-      );
-      const cut = cutBack(widened, starts);
-      return { ...plan, evict: countCells(cut) >= view.required ? cut : widened };
+      const end = plan?.evict.at(-1)?.end;
+      if (!plan || end === undefined || starts.length === 0) return plan;
+      const next = starts.find((start) => start >= end);
+      if (next !== undefined) return { ...plan, evict: widen(plan.evict, { start: end, end: next }, view) };
+      const cut = cutBack(plan.evict, starts);
+      return countCells(cut) >= view.required ? { ...plan, evict: cut } : noteCut(plan);
     },
-    describe: () => ({
+    describe: (budget) => ({
       name: "turn-aligned",
       shape: "opaque",
       options: { mark },
-      inner: inner.describe(),
+      inner: inner.describe(budget),
     }),
   });
 }
@@ -77,20 +78,20 @@ function startsOf({ marks }: CacheView, mark: string): number[] {
   return starts.sort((one, other) => one - other);
 }
 
-/** The range, and what follows it up to the next turn, or to the range behind it. Pinned cells stay out of what is added. */
-function widen(
-  { start, end }: CacheRange,
-  starts: readonly number[],
-  limit: number,
-  pins: readonly CacheRange[],
-): CacheRange[] {
-  const next = starts.find((turn) => turn >= end) ?? end;
-  const added = subtractRanges([{ start: end, end: Math.min(next, limit) }], pins);
-  return mergeRanges([{ start, end }, ...added]);
+/** The ranges and what is added, pinned cells excepted. */
+function widen(ranges: readonly CacheRange[], added: CacheRange, { marks }: CacheView): CacheRange[] {
+  const pins = marks.filter(({ name }) => name === PINNED_MARK);
+  return mergeRanges([...ranges, ...(added.start < added.end ? subtractRanges([added], pins) : [])]);
 }
 
 /** The ranges without their part of the turn that is going on. */
 function cutBack(ranges: readonly CacheRange[], starts: readonly number[]): CacheRange[] {
   const last = starts.at(-1) ?? Infinity;
   return ranges.flatMap(({ start, end }) => (start < last ? [{ start, end: Math.min(end, last) }] : []));
+}
+
+/** The plan as it is, and why. */
+function noteCut({ note, ...plan }: EvictionPlan): EvictionPlan {
+  const own = "turn-aligned: the turn that is going on is larger than its room, and was cut";
+  return { ...plan, note: note === undefined ? own : `${note}; ${own}` };
 }
