@@ -55,12 +55,12 @@ describe("pins are refused", () => {
 
   test("when there are more of them than cells, to the end of time too", () => {
     const range = { start: 0, end: Number.MAX_SAFE_INTEGER };
-    expect(codeOf(() => open(sparing(0), 8).mark(PINNED_MARK, range))).toBe("config");
+    expect(codeOf(() => { open(sparing(0), 8).mark(PINNED_MARK, range); })).toBe("config");
   });
 
   test("not for what would let nothing leave without them", () => {
     const dense = definePolicy({ name: "dense", plan: () => null });
-    expect(codeOf(() => open(dense, 8).mark(PINNED_MARK, { start: 0, end: 20 }))).toBeUndefined();
+    expect(codeOf(() => { open(dense, 8).mark(PINNED_MARK, { start: 0, end: 20 }); })).toBeUndefined();
   });
 
   test("not for a policy that fails, which is named when it is asked in earnest", async () => {
@@ -123,7 +123,7 @@ test("a pin is refused exactly when first cells and pins would fill the cache", 
             if (!kept.has(position)) others.push(position);
           const full = [...pinned, ...others.slice(0, budget - pinned.length)].sort((a, b) => a - b);
           const isFilled = full.slice(first).every((position) => kept.has(position));
-          const code = codeOf(() => stream.mark(PINNED_MARK, range));
+          const code = codeOf(() => { stream.mark(PINNED_MARK, range); });
           expect(code).toBe(isFilled ? "config" : undefined);
           if (code === undefined) accepted.push(range);
         }

@@ -27,7 +27,15 @@ export {
   type InvalidPlanDetails,
 } from "./errors.js";
 export { BOS_MARK, PINNED_MARK, TURN_MARK, type Mark } from "./mark.js";
-export { checkCount, checkPolicy, checkStride, resolveStride, type Stride } from "./options.js";
+export {
+  checkCount,
+  checkPolicy,
+  checkStride,
+  findWindowProblem,
+  resolveStride,
+  type Stride,
+  type WindowRoom,
+} from "./options.js";
 export {
   definePolicy,
   withRequired,

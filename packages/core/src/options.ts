@@ -62,3 +62,22 @@ export function resolveStride(stride: Stride | undefined, window: number): numbe
   const cells = stride === "half" ? Math.floor(window / 2) : (stride ?? Math.round(window / 16));
   return Math.max(1, Math.min(cells, window));
 }
+
+/** What is left of a budget for a window. */
+export interface WindowRoom {
+  /** Cells of the budget. */
+  readonly budget: number;
+  /** Cells that are kept beside the window. */
+  readonly kept: number;
+  /** What these are, for the message: `4 sinks`. */
+  readonly what: string;
+  /** The stride as it was given. */
+  readonly stride: Stride | undefined;
+}
+
+/** Why a budget leaves no window that a stride can be taken from, in words for `checkBudget`; `undefined` when it does. */
+export function findWindowProblem({ budget, kept, what, stride }: WindowRoom): string | undefined {
+  if (budget <= kept) return `${what} leave no room for a window`;
+  if (typeof stride !== "number" || stride <= budget - kept) return undefined;
+  return `the stride of ${stride} is larger than the window of ${budget - kept} cells`;
+}

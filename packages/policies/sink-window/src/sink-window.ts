@@ -2,6 +2,7 @@ import {
   checkCount,
   checkStride,
   definePolicy,
+  findWindowProblem,
   resolveStride,
   type KVCachePolicy,
   type Stride,
@@ -46,11 +47,7 @@ export function sinkWindow({ sinks = 4, window, stride }: SinkWindowOptions = {}
     name: "sink-window",
     ...(window !== undefined && { budget: sinks + window }),
     requires: ["reindex"],
-    checkBudget: (budget) => {
-      if (budget <= sinks) return `${sinks} sinks leave no room for a window`;
-      if (typeof stride !== "number" || stride <= budget - sinks) return undefined;
-      return `the stride of ${stride} is larger than the window of ${budget - sinks} cells`;
-    },
+    checkBudget: (budget) => findWindowProblem({ budget, kept: sinks, what: `${sinks} sinks`, stride }),
     plan: ({ length, budget, required }) => {
       const freed = Math.max(required, resolveStride(stride, budget - sinks));
       return sinks + freed > length

@@ -2,6 +2,7 @@ import {
   checkCount,
   checkStride,
   definePolicy,
+  findWindowProblem,
   resolveStride,
   type KVCachePolicy,
   type Stride,
@@ -38,10 +39,7 @@ export function window({ window: size, stride }: WindowOptions = {}): KVCachePol
     name: "window",
     ...(size !== undefined && { budget: size }),
     requires: ["reindex"],
-    checkBudget: (budget) =>
-      typeof stride === "number" && stride > budget
-        ? `the stride of ${stride} is larger than the window of ${budget} cells`
-        : undefined,
+    checkBudget: (budget) => findWindowProblem({ budget, kept: 0, what: "no cells", stride }),
     plan: ({ length, budget, required }) => {
       const freed = Math.max(required, resolveStride(stride, budget));
       return freed > length ? null : { evict: [{ start: 0, end: freed }], survivors: "reuse" };

@@ -1,0 +1,1 @@
+export { dispersed, type DispersedOptions } from "./dispersed.js";

@@ -1,0 +1,1 @@
+export { headTail, type HeadTailOptions } from "./head-tail.js";

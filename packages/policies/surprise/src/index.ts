@@ -1,0 +1,1 @@
+export { surprise, type SurpriseOptions } from "./surprise.js";
