@@ -25,7 +25,12 @@ export default defineConfig(
     },
   },
   {
-    files: ["packages/**/src/**/*.ts"],
+    // An example's own configuration is that of a package outside, which sees built packages.
+    files: ["examples/**/*.ts"],
+    languageOptions: { parserOptions: { projectService: false, project: "./tsconfig.json" } },
+  },
+  {
+    files: ["{packages,examples}/**/src/**/*.ts"],
     ignores: ["**/*.test.ts"],
     extends: [jsdoc.configs["flat/recommended-typescript-error"]],
     rules: {

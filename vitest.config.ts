@@ -49,7 +49,7 @@ export default defineConfig({
         test: {
           name: "unit",
           setupFiles: ["./testing/property-seed.ts"],
-          include: ["packages/**/src/**/*.test.ts", "testing/**/*.test.ts"],
+          include: ["{packages,examples}/**/src/**/*.test.ts", "testing/**/*.test.ts"],
           exclude: [...exclude, "**/*.{llama,browser,process}.test.ts"],
           testTimeout: 60_000,
         },
@@ -71,7 +71,7 @@ export default defineConfig({
       {
         test: {
           name: "process",
-          include: ["packages/**/src/**/*.process.test.ts"],
+          include: ["packages/**/src/**/*.process.test.ts", "testing/**/*.process.test.ts"],
           exclude,
           fileParallelism: false,
           testTimeout: 180_000,
