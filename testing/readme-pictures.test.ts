@@ -2,6 +2,8 @@ import { readFileSync } from "node:fs";
 import { createStream, type KVCachePolicy, type Mark } from "@kvpolicy/core";
 import { FakeBackend } from "@kvpolicy/core/testing";
 import { dense } from "@kvpolicy/dense";
+import { dispersed } from "@kvpolicy/dispersed";
+import { headTail } from "@kvpolicy/head-tail";
 import { pinned } from "@kvpolicy/pinned";
 import { recompute } from "@kvpolicy/recompute";
 import { sinkWindow } from "@kvpolicy/sink-window";
@@ -37,6 +39,16 @@ const pictures: readonly Picture[] = [
     title: "recompute({ window: 8, stride: 2 })",
     policy: recompute({ window: 8, stride: 2 }),
     bos: 50,
+  },
+  {
+    directory: "dispersed",
+    title: "dispersed({ sinks: 1, anchors: 2, spacing: 2, window: 5, stride: 2 })",
+    policy: dispersed({ sinks: 1, anchors: 2, spacing: 2, window: 5, stride: 2 }),
+  },
+  {
+    directory: "head-tail",
+    title: "headTail({ head: 0.5, stride: 2 }) with a budget of 8",
+    policy: headTail({ head: 0.5, stride: 2 }),
   },
   {
     directory: "pinned",

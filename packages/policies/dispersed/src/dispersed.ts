@@ -33,11 +33,12 @@ export interface DispersedOptions {
  * stream position, with the spacing doubling from the oldest on when there are too many.
  *
  * Kept: tokens 0 … sinks − 1, the `anchors` roundest stream positions that have left the window, and the last `window` tokens
- * (window − stride + 1 right after an eviction). A position is the rounder the more often it can be halved from a multiple of
- * `spacing`; of equals the newest stay. Lost: the rest, evenly.
+ * (window − stride + 1 right after an eviction). A multiple of `spacing` is the rounder the more often it can be halved with a
+ * multiple left, 0 the roundest of all; of equals the newest stay. Lost: the rest, evenly.
  *
- * A thin sample of the whole stream, whatever it says: what policies that choose by content have to be better than. The idea of a
- * strided pattern beside a local one is Child et al., 2019 (arXiv 1904.10509), section 4.2, as attention and not as eviction.
+ * A thin sample of the whole stream, whatever it says: what policies that choose by content have to be better than. The idea of
+ * fixed positions beside a local pattern is Child et al., 2019 (arXiv 1904.10509), section 4.3, as attention that a model is trained
+ * with and not as eviction; that the spacing doubles is not from there.
  *
  * @throws {KVPolicyError} `config` for negative or fractional sinks or anchors, a spacing or window below 1, or a stride that is not
  * between 1 and the window.

@@ -23,8 +23,9 @@ export interface HeadTailOptions {
  * middle, and what is generated counts as the end: the tail goes on sliding. Unlike where a prompt is cut before it is evaluated,
  * the whole of it is read, and the tail was read with the middle still there.
  *
- * The same as `sinkWindow` with that many sinks, said as a share. The name in other programs is truncate middle, LM Studio's
- * `truncateMiddle` for instance.
+ * The same as `sinkWindow` with that many sinks, said as a share. LM Studio's context overflow policy `truncateMiddle` keeps the
+ * system prompt and the first user message instead of a share; llama.cpp's `--keep` a number of tokens, and its context shift frees
+ * half of the tail.
  *
  * @throws {KVPolicyError} `config` for a head that is no share, or a stride below 1.
  * @example
