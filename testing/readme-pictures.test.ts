@@ -6,7 +6,9 @@ import { dispersed } from "@kvpolicy/dispersed";
 import { headTail } from "@kvpolicy/head-tail";
 import { pinned } from "@kvpolicy/pinned";
 import { recompute } from "@kvpolicy/recompute";
+import { separator } from "@kvpolicy/separator";
 import { sinkWindow } from "@kvpolicy/sink-window";
+import { surprise } from "@kvpolicy/surprise";
 import { turnAligned } from "@kvpolicy/turn-aligned";
 import { window } from "@kvpolicy/window";
 import { describe, expect, test } from "vitest";
@@ -18,6 +20,8 @@ interface Picture {
   readonly policy: KVCachePolicy;
   readonly bos?: number;
   readonly marks?: readonly Mark[];
+  /** The tokens that fill the cache. A row `token` shows them, a row `nll` the likelihoods of all but the first in whole nats. */
+  readonly tokens?: readonly number[];
 }
 
 const BUDGET = 8;
@@ -39,6 +43,18 @@ const pictures: readonly Picture[] = [
     title: "recompute({ window: 8, stride: 2 })",
     policy: recompute({ window: 8, stride: 2 }),
     bos: 50,
+  },
+  {
+    directory: "separator",
+    title: "separator({ separatorTokens: [9], sinks: 1, separators: 2, window: 5, stride: 2 })",
+    policy: separator({ separatorTokens: [9], sinks: 1, separators: 2, window: 5, stride: 2 }),
+    tokens: [5, 9, 9, 3, 9, 4, 6, 2],
+  },
+  {
+    directory: "surprise",
+    title: "surprise({ sinks: 1, surprises: 2, window: 5, stride: 2 })",
+    policy: surprise({ sinks: 1, surprises: 2, window: 5, stride: 2 }),
+    tokens: [0, 89, 14, 93, 13, 87, 13, 12],
   },
   {
     directory: "dispersed",
@@ -71,16 +87,19 @@ function numbersIn(picture: string, row: string): number[] {
   return numbers.split(/ +/).map(Number);
 }
 
-describe.each(pictures)("the picture of $directory", ({ directory, title, policy, bos, marks = [] }) => {
+describe.each(pictures)("the picture of $directory", ({ directory, title, policy, bos, ...given }) => {
   test("shows what the policy does", async () => {
     const readme = readFileSync(`packages/policies/${directory}/README.md`, "utf8");
     const picture = /^```text\n([\s\S]*?)^```/m.exec(readme)?.[1] ?? "";
     expect(picture.split("\n")[0]).toBe(title);
     const stream = createStream({ backend: new FakeBackend(), policy, budget: BUDGET, bos });
+    const { marks = [], tokens = new Uint32Array(BUDGET - stream.position) } = given;
     for (const { name, ...range } of marks) stream.mark(name, range);
-    await stream.append(new Uint32Array(BUDGET - stream.position));
+    const nlls = await stream.score(tokens);
     expect(numbersIn(picture, "cell")).toEqual([...Array(BUDGET).keys()]);
     expect(numbersIn(picture, "before")).toEqual([...stream.cells().positions]);
+    if (/^token /m.test(picture)) expect(numbersIn(picture, "token")).toEqual([...tokens]);
+    if (/^nll /m.test(picture)) expect(numbersIn(picture, "nll")).toEqual([...nlls].slice(1).map(Math.round));
     const appended = await stream.append([0]).then(
       () => "appended",
       (error: unknown) => (error as { code: string }).code,

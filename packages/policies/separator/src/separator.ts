@@ -25,7 +25,7 @@ export interface SeparatorOptions {
   readonly window?: number | undefined;
   /**
    * Cells freed by one eviction, more while fewer separators are kept than allowed: 1 … window, or `half` of the window. Defaults to
-   * two ninths of the window, as in the paper.
+   * two ninths of the window, about the paper's 65 of 289.
    */
   readonly stride?: Stride | undefined;
 }
@@ -38,8 +38,9 @@ export interface SeparatorOptions {
  * (window − stride + 1 right after an eviction). Lost: the words between the separators.
  *
  * Paper: Chen et al., ICML 2025 (arXiv 2412.12094), section 3.3, "tailored streaming design", a + s + w of c. It compresses after the
- * forward pass, when more than c cells are in use, and w is what it leaves of the window; its 4 / 32 / 224 / 324 is
- * `{ sinks: 4, separators: 32, window: 289, stride: 65 }`. Its results are of models trained with this attention, and of others without training.
+ * forward pass, when more than c cells are in use, and w is what it leaves of the window: a / s / w / c is a window of c + 1 − a − s
+ * and a stride of that less w, and its 4 / 32 / 224 / 324 is `{ sinks: 4, separators: 32, window: 289, stride: 65 }`. Its results
+ * are of models trained with this attention, and of others without training.
  *
  * @throws {KVPolicyError} `config` without separator tokens or with ids that are no whole numbers, for negative or fractional sinks or
  * separators, a window below 1, or a stride that is not between 1 and the window.

@@ -74,10 +74,8 @@ export function surprise({
         first: sinks,
         between: surprises,
         stride: resolveStride(stride, view.budget - kept),
-        score: (index) => {
-          const nll = view.nll?.(index) ?? NaN;
-          return halfLife === undefined ? nll : nll * 2 ** ((view.streamPosition(index) - newest) / halfLife);
-        },
+        score: (index) =>
+          fade(view.nll?.(index) ?? NaN, (newest - view.streamPosition(index)) / (halfLife ?? Infinity)),
       });
     },
     describe: () => ({
@@ -92,4 +90,9 @@ export function surprise({
       },
     }),
   });
+}
+
+function fade(nll: number, halfLives: number): number {
+  // Infinity times a power that has underflowed to nought would be NaN, and what was impossible would be worth nothing.
+  return nll === Infinity ? nll : nll * 2 ** -halfLives;
 }
