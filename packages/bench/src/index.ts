@@ -1,5 +1,9 @@
 export { anchors, type AnchorsOptions } from "./controls/anchors.js";
-export type { Contender, MeasuredStream } from "./measure/contender.js";
+export { lineBreakHead, type LineBreakHeadOptions } from "./controls/line-break-head.js";
+export { llamaCppShift, type LlamaCppShiftOptions } from "./controls/llama-cpp-shift.js";
+export { randomAnchor, type RandomAnchorOptions } from "./controls/random-anchor.js";
+export { randomRecent, type RandomRecentOptions } from "./controls/random-recent.js";
+export type { Contender, MeasuredStream, TextHead } from "./measure/contender.js";
 export {
   readText,
   type Measurement,

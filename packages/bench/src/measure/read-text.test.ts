@@ -7,7 +7,10 @@ import { sinkWindow } from "@kvpolicy/sink-window";
 import { window } from "@kvpolicy/window";
 import { describe, expect, it } from "vitest";
 
+import { buildResults } from "../results/build-results.js";
 import { fakeContender, fakeText } from "../testing/fake-contender.js";
+import { fakeSurroundings } from "../testing/fake-surroundings.js";
+import type { Contender, TextHead } from "./contender.js";
 import { readText } from "./read-text.js";
 
 const TEXT = fakeText(200);
@@ -139,6 +142,188 @@ describe("readText", () => {
     expect(await codeOf([], [contender])).toBe("empty");
     expect(await codeOf([1], [])).toBe("config");
     expect(await codeOf([1], [contender, contender])).toBe("config");
+  });
+});
+
+describe("a head", () => {
+  const BOS = 1;
+
+  /** A contender that tells which tokens its stream got. */
+  function watched(
+    name: string,
+    head?: TextHead,
+    bos?: number,
+  ): { contender: Contender; got: () => number[] } {
+    const backend = new FakeBackend({ capacity: 16 });
+    const policy = sinkWindow({ sinks: 4, stride: 3 });
+    return {
+      contender: {
+        name,
+        policy,
+        head,
+        open: () => Promise.resolve(createStream({ backend, policy, budget: 16, bos })),
+      },
+      got: () => backend.calls.flatMap((call) => (call.method === "decode" ? call.tokens : [])),
+    };
+  }
+
+  /** What a stream of its own says of these tokens. */
+  async function scoresOf(tokens: readonly number[], bos?: number): Promise<number[]> {
+    const policy = sinkWindow({ sinks: 4, stride: 3 });
+    const stream = createStream({ backend: new FakeBackend({ capacity: 16 }), policy, budget: 16, bos });
+    return [...(await stream.score(tokens))];
+  }
+
+  it("replaces the first tokens of the text for one contender alone", async () => {
+    const tokens = Uint32Array.from(TEXT);
+    const sinks = watched("sinks", undefined, BOS);
+    const head = watched("head", { tokens: [90, 91, 92], replaces: 3 }, BOS);
+    const after = watched("after", undefined, BOS);
+    const { readings } = await readText({
+      tokens,
+      budget: 16,
+      contenders: [sinks.contender, head.contender, after.contender],
+    });
+    const text = [90, 91, 92, ...TEXT.slice(3)];
+    expect(head.got()).toEqual([BOS, ...text]);
+    expect([...readings[1]!.nlls]).toEqual(await scoresOf(text, BOS));
+    for (const [other, index] of [[sinks, 0] as const, [after, 2] as const]) {
+      expect(other.got()).toEqual([BOS, ...TEXT]);
+      expect([...readings[index]!.nlls]).toEqual(await scoresOf([...TEXT], BOS));
+    }
+    expect(tokens).toEqual(TEXT);
+    expect(readings.map(({ firstPosition }) => firstPosition)).toEqual([1, 1, 1]);
+    expect(readings.map(({ warnings }) => warnings)).toEqual([
+      [],
+      ["Reads 3 other tokens in place of the first 3 of the text."],
+      [],
+    ]);
+  });
+
+  it("puts what it has more in front, where the others have a beginning-of-sequence token", async () => {
+    const sinks = watched("sinks", undefined, BOS);
+    const head = watched("head", { tokens: [90, 91, 92, 93], replaces: 3 });
+    const { readings } = await readText({
+      tokens: TEXT,
+      budget: 16,
+      contenders: [sinks.contender, head.contender],
+    });
+    const stream = [90, 91, 92, 93, ...TEXT.slice(3)];
+    expect(head.got()).toEqual(stream);
+    // At every stream position behind the head both read the same token.
+    expect(head.got().slice(4)).toEqual(sinks.got().slice(4));
+    expect(readings.map(({ firstPosition, status }) => [firstPosition, status])).toEqual([
+      [1, "complete"],
+      [1, "complete"],
+    ]);
+    // The one in front belongs to no figure.
+    expect([...readings[1]!.nlls]).toEqual((await scoresOf(stream)).slice(1));
+    expect(readings[1]!.stats!.tokens).toBe(201);
+  });
+
+  it("takes no part in what is compared: stream positions from the budget on", async () => {
+    const head = { tokens: [90, 91, 92, 93], replaces: 3 };
+    const measurement = await readText({
+      tokens: TEXT,
+      budget: 16,
+      contenders: [watched("sinks", undefined, BOS).contender, watched("head", head).contender],
+    });
+    const full = (await scoresOf([90, 91, 92, 93, ...TEXT.slice(3)])).slice(16);
+    const reference = (await scoresOf([...TEXT], BOS)).slice(15);
+    const mean = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0) / 185;
+    const { compared, policies } = buildResults(measurement, fakeSurroundings());
+    expect(compared).toEqual({ start: 16, end: 201 });
+    expect(policies[1]!.perplexity.full.tokens).toBe(185);
+    expect(policies[1]!.perplexity.full.value).toBeCloseTo(Math.exp(mean(full)), 8);
+    expect(policies[1]!.ratio!.tokens).toBe(185);
+    expect(policies[1]!.ratio!.value).toBeCloseTo(Math.exp(mean(full) - mean(reference)), 8);
+    expect(measurement.readings[1]!.fullNll).toBeCloseTo(185 * mean(full), 8);
+  });
+
+  it("may not move the text: that row fails, and the others go on", async () => {
+    const { readings } = await readText({
+      tokens: TEXT,
+      budget: 16,
+      contenders: [
+        watched("sinks", undefined, BOS).contender,
+        watched("too far", { tokens: [90, 91], replaces: 1 }, BOS).contender,
+        watched("not far enough", { tokens: [90], replaces: 1 }).contender,
+        watched("right", { tokens: [90], replaces: 0 }).contender,
+      ],
+    });
+    expect(readings.map(({ status }) => status)).toEqual(["complete", "failed", "failed", "complete"]);
+    expect(readings[1]!.error).toEqual({
+      code: "config",
+      message: expect.stringMatching(
+        /"too far" has the text at stream position 2, the others at 1/,
+      ) as string,
+    });
+    expect(readings[2]!.error?.message).toMatch(/"not far enough" .* position 0, the others at 1/);
+    expect(readings[1]!.nlls).toHaveLength(0);
+  });
+
+  it("is held against the first contender without one, and nobody else is", async () => {
+    const { readings } = await readText({
+      tokens: TEXT,
+      budget: 16,
+      contenders: [
+        watched("sinks", undefined, BOS).contender,
+        watched("no beginning").contender,
+        watched("head", { tokens: [90], replaces: 1 }, BOS).contender,
+      ],
+    });
+    expect(readings.map(({ status }) => status)).toEqual(["complete", "complete", "complete"]);
+  });
+
+  it("may be the only contender", async () => {
+    const { readings } = await readText({
+      tokens: TEXT,
+      budget: 16,
+      contenders: [watched("head", { tokens: [90, 91], replaces: 1 }, BOS).contender],
+    });
+    expect(readings[0]).toMatchObject({ status: "complete", firstPosition: 2 });
+  });
+
+  it.each<[TextHead, number, RegExp]>([
+    [{ tokens: [1, 2, 3], replaces: 3 }, 2, /"head" replaces 3 tokens, and the text has 2/],
+    [{ tokens: [1], replaces: 2 }, 200, /has 1 tokens in place of 2, which would move the text/],
+    [{ tokens: new Uint32Array(16), replaces: 16 }, 200, /has 16 tokens, .* a budget of 16 cells/],
+    [{ tokens: new Uint32Array(16), replaces: 2 }, 200, /has 16 tokens, .* a budget of 16 cells/],
+    [{ tokens: [1], replaces: -1 }, 200, /head.replaces .* not -1/],
+    [{ tokens: [1], replaces: 0.5 }, 200, /head.replaces .* not 0.5/],
+  ])("is refused before anything is opened: %o of %i tokens", async (head, length, message) => {
+    let opened = false;
+    const { contender } = watched("head", head);
+    const open = (): Promise<CacheStream> => {
+      opened = true;
+      return Promise.reject(refusal());
+    };
+    await expect(
+      readText({ tokens: fakeText(length), budget: 16, contenders: [{ ...contender, open }] }),
+    ).rejects.toMatchObject({ code: "config", message: expect.stringMatching(message) as string });
+    expect(opened).toBe(false);
+  });
+
+  it.each([
+    [15, 15],
+    [2, 2],
+  ])("may be as long as the text, and one shorter than the budget: %i", async (count, replaces) => {
+    const { contender, got } = watched("head", { tokens: new Uint32Array(count).fill(9), replaces }, BOS);
+    const { readings } = await readText({ tokens: fakeText(replaces), budget: 16, contenders: [contender] });
+    expect(readings[0]!.status).toBe("complete");
+    expect(got()).toEqual([BOS, ...new Array<number>(count).fill(9)]);
+  });
+
+  it("fails in its row when a token of it does not exist", async () => {
+    const { contender } = watched("head", { tokens: [1000, 1], replaces: 1 });
+    const other = watched("sinks", undefined, BOS);
+    const { readings } = await readText({
+      tokens: TEXT,
+      budget: 16,
+      contenders: [contender, other.contender],
+    });
+    expect(readings.map(({ status }) => status)).toEqual(["failed", "complete"]);
+    expect(readings[0]!.error?.code).toBe("range");
   });
 });
 

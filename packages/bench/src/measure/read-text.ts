@@ -1,6 +1,6 @@
-import { KVPolicyError } from "@kvpolicy/core";
+import { checkCount, KVPolicyError } from "@kvpolicy/core";
 
-import type { Contender } from "./contender.js";
+import type { Contender, TextHead } from "./contender.js";
 import { Reader, type Reading } from "./reader.js";
 
 /** Options of {@link readText}. */
@@ -65,8 +65,9 @@ export interface Measurement {
  * The contenders take turns, a slice of the text each, so that a machine that becomes slower does so for all. A slice ends
  * between two strides: no stride is cut in two.
  *
- * @throws {KVPolicyError} `empty` for a text without tokens, `config` for no contenders or two of one name. Failures of a single
- * contender do not throw: they are in its reading.
+ * @throws {KVPolicyError} `empty` for a text without tokens, `config` for no contenders, two of one name, or a head that is longer than
+ * the text, shorter than what it replaces, or not shorter than the budget. Failures of a single contender do not throw: they are in its
+ * reading.
  */
 export async function readText(options: ReadTextOptions): Promise<Measurement> {
   const { budget, contenders, slice = 64, signal, residentBytes, clock = () => performance.now() } = options;
@@ -84,6 +85,7 @@ export async function readText(options: ReadTextOptions): Promise<Measurement> {
     for (const reader of readings) {
       if (!signal?.aborted) await reader.open();
     }
+    failMisaligned(readings);
     for (let end = slice; readings.some(({ status }) => status === "reading"); end += slice) {
       for (const reader of readings) {
         if (signal?.aborted) break;
@@ -129,7 +131,24 @@ class MemoryWatch {
   }
 }
 
-function checkOptions({ tokens, contenders }: ReadTextOptions): void {
+/** Fails the readers whose head moved the text: at one stream position they would read another token than the others. */
+function failMisaligned(readings: readonly Reader[]): void {
+  const opened = readings.filter(({ stats }) => stats !== null);
+  const start = opened.find(({ hasHead }) => !hasHead)?.firstPosition;
+  for (const reader of opened) {
+    const { name, hasHead, firstPosition } = reader;
+    if (!hasHead || start === undefined || firstPosition === start) continue;
+    reader.fail(
+      new KVPolicyError({
+        code: "config",
+        message: `With its head "${name}" has the text at stream position ${firstPosition}, the others at ${start}: nothing could be compared.`,
+        details: { option: "head", value: firstPosition },
+      }),
+    );
+  }
+}
+
+function checkOptions({ tokens, contenders, budget }: ReadTextOptions): void {
   if (tokens.length === 0) {
     throw new KVPolicyError({
       code: "empty",
@@ -137,6 +156,7 @@ function checkOptions({ tokens, contenders }: ReadTextOptions): void {
       details: { what: "text" },
     });
   }
+  for (const { name, head } of contenders) if (head) checkHead(name, head, tokens.length, budget);
   const names = contenders.map(({ name }) => name);
   const twice = names.find((name, index) => names.indexOf(name) !== index);
   if (names.length > 0 && twice === undefined) return;
@@ -145,4 +165,28 @@ function checkOptions({ tokens, contenders }: ReadTextOptions): void {
     message: twice === undefined ? "There is no policy to measure." : `Two policies are called "${twice}".`,
     details: { option: "contenders", value: names },
   });
+}
+
+function checkHead(name: string, head: TextHead, length: number, budget: number): void {
+  checkCount(name, "head.replaces", head.replaces, 0);
+  const problem = findHeadProblem(head, length, budget);
+  if (problem === undefined) return;
+  throw new KVPolicyError({
+    code: "config",
+    message: `The head of "${name}" ${problem}.`,
+    details: { option: "head", value: { tokens: head.tokens.length, replaces: head.replaces } },
+  });
+}
+
+function findHeadProblem(
+  { tokens: { length: count }, replaces }: TextHead,
+  length: number,
+  budget: number,
+): string | undefined {
+  if (replaces > length) return `replaces ${replaces} tokens, and the text has ${length}`;
+  if (replaces > count) return `has ${count} tokens in place of ${replaces}, which would move the text`;
+  // Not as many as the budget: a beginning-of-sequence token may stand in front.
+  if (count >= budget)
+    return `has ${count} tokens, which is too many before a budget of ${budget} cells is full`;
+  return undefined;
 }

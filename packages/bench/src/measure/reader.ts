@@ -1,6 +1,6 @@
 import { KVPolicyError, type KVCachePolicy, type StreamStats } from "@kvpolicy/core";
 
-import type { Contender, MeasuredStream } from "./contender.js";
+import type { Contender, MeasuredStream, TextHead } from "./contender.js";
 import { StrideTimer, type Timings } from "./stride-timer.js";
 
 /** What a reader needs beside its contender. */
@@ -25,9 +25,9 @@ export interface Reading {
   readonly policy: KVCachePolicy;
   /** `reading` while there is more to read, `complete` after the last token, `failed` with an error. */
   readonly status: "reading" | "complete" | "failed";
-  /** Negative log-likelihoods (nats) of the tokens read so far, from the first of the text. */
+  /** Negative log-likelihoods (nats) of the tokens read so far, from the first of the text or what replaces it. */
   readonly nlls: Float64Array;
-  /** Stream position of the first token of the text: 1 behind a beginning-of-sequence token, else 0. */
+  /** Stream position of the first token of the text: 1 behind a beginning-of-sequence token or one put in its place, else 0. */
   readonly firstPosition: number;
   /** Sum of `nlls` over stream positions from the common budget on, kept up while reading. */
   readonly fullNll: number;
@@ -61,6 +61,7 @@ export class Reader implements Reading {
   error: Reading["error"] = null;
   readonly warnings: string[] = [];
   readonly #contender: Contender;
+  readonly #tokens: Uint32Array;
   readonly #options: ReaderOptions;
   readonly #nlls: Float64Array;
   readonly #timer = new StrideTimer();
@@ -74,7 +75,13 @@ export class Reader implements Reading {
     this.policy = contender.policy;
     this.#contender = contender;
     this.#options = options;
+    this.#tokens = replaceHead(options.tokens, contender.head);
     this.#nlls = new Float64Array(options.tokens.length);
+  }
+
+  /** Whether it reads other first tokens than those of the text. */
+  get hasHead(): boolean {
+    return this.#contender.head !== undefined;
   }
 
   get nlls(): Float64Array {
@@ -99,6 +106,7 @@ export class Reader implements Reading {
     await this.#orFail(async () => {
       const stream = await this.#contender.open((message) => this.warnings.push(message));
       this.#stream = stream;
+      await this.#readFront(stream);
       this.#stats = stream.stats;
       this.firstPosition = stream.position;
       this.contextBytes = stream.contextBytes ?? null;
@@ -109,7 +117,8 @@ export class Reader implements Reading {
   async readTo(end: number): Promise<void> {
     const stream = this.#stream;
     if (!stream || this.status !== "reading" || this.#read >= end) return;
-    const { tokens, budget, clock, signal, onStep } = this.#options;
+    const { budget, clock, signal, onStep } = this.#options;
+    const tokens = this.#tokens;
     const start = this.#read;
     const limit = Math.min(tokens.length, end + budget);
     const slice = new AbortController();
@@ -133,6 +142,23 @@ export class Reader implements Reading {
   async dispose(): Promise<void> {
     await this.#stream?.dispose();
     this.#stream = undefined;
+  }
+
+  /** Ends the reading with an error. */
+  fail({ code, message }: KVPolicyError): void {
+    this.status = "failed";
+    this.error = { code, message };
+  }
+
+  /** Reads what a head puts in front of the text. It is measured as little as a beginning-of-sequence token is. */
+  async #readFront(stream: MeasuredStream): Promise<void> {
+    const { head } = this.#contender;
+    if (!head) return;
+    const tokens = Uint32Array.from(head.tokens);
+    this.warnings.push(
+      `Reads ${tokens.length} other tokens in place of the first ${head.replaces} of the text.`,
+    );
+    if (tokens.length > head.replaces) await stream.score(tokens.subarray(0, tokens.length - head.replaces));
   }
 
   #noteStep(stream: MeasuredStream, read: number, milliseconds: number): void {
@@ -161,8 +187,16 @@ export class Reader implements Reading {
     } catch (error) {
       if (error === SLICE_END) return;
       if (!KVPolicyError.isInstance(error)) throw error;
-      this.status = "failed";
-      this.error = { code: error.code, message: error.message };
+      this.fail(error);
     }
   }
+}
+
+/** The text as a contender reads it: the same array without a head, else a copy. */
+function replaceHead(text: Uint32Array, head: TextHead | undefined): Uint32Array {
+  if (!head) return text;
+  const tokens = Uint32Array.from(head.tokens);
+  const replaced = text.slice();
+  replaced.set(tokens.subarray(tokens.length - head.replaces));
+  return replaced;
 }

@@ -20,3 +20,24 @@ export function createRandom(seed: number): () => number {
   for (let round = 0; round < 15; round += 1) next();
   return next;
 }
+
+/**
+ * A 32-bit hash of whole numbers, for randomness without state: the same numbers give the same hash on every machine. It is
+ * MurmurHash3 (Austin Appleby, x86, 32 bits) with each number as one word. Not for cryptography.
+ *
+ * @param seed - Any number; as of the others, only its 32 low bits count.
+ */
+export function hashNumbers(seed: number, ...numbers: readonly number[]): number {
+  let hash = seed | 0;
+  for (const number of numbers) {
+    let word = Math.imul(number, 0xcc9e2d51);
+    word = (word << 15) | (word >>> 17);
+    hash ^= Math.imul(word, 0x1b873593);
+    hash = (hash << 13) | (hash >>> 19);
+    hash = (Math.imul(hash, 5) + 0xe6546b64) | 0;
+  }
+  hash ^= 4 * numbers.length;
+  hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
+  hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35);
+  return (hash ^ (hash >>> 16)) >>> 0;
+}

@@ -5,7 +5,7 @@ import { automaticBlockLength } from "./block-length.js";
 import { movingBlockBootstrap } from "./bootstrap.js";
 import { mean, perplexity } from "./perplexity.js";
 import { quantiles } from "./quantiles.js";
-import { createRandom } from "./random.js";
+import { createRandom, hashNumbers } from "./random.js";
 
 /** x_t = memory · x_{t−1} + noise, noise standard normal: its true mean is 0. */
 function autoregression(length: number, memory: number, seed: number): Float64Array {
@@ -28,6 +28,25 @@ describe("createRandom", () => {
     expect(mean(drawn)).toBeCloseTo(0.5, 2);
     expect(mean(drawn.map((value) => (value - 0.5) ** 2))).toBeCloseTo(1 / 12, 2);
     expect(drawn.every((value) => value >= 0 && value < 1)).toBe(true);
+  });
+});
+
+describe("hashNumbers", () => {
+  it.each([
+    [0, [], 0],
+    [1, [], 0x514e28b7],
+    [0, [0], 0x2362f9de],
+    [0, [0xffffffff], 0x76293b50],
+    [0, [0x87654321], 0xf55b516b],
+    [0x5082edee, [0x87654321], 0x2362f9de],
+  ])("is MurmurHash3: seed %i, %o", (seed, numbers, hash) => {
+    expect(hashNumbers(seed, ...numbers)).toBe(hash);
+  });
+
+  it("depends on every number and on their order, and takes stream positions beyond 32 bits", () => {
+    expect(hashNumbers(1, 2, 3)).not.toBe(hashNumbers(1, 3, 2));
+    expect(hashNumbers(1, 2, 3)).not.toBe(hashNumbers(1, 2));
+    expect(hashNumbers(1, 2 ** 40 + 7)).toBe(hashNumbers(1, 7));
   });
 });
 
