@@ -1,4 +1,5 @@
-import { openChat, type ChatEvictionEvent } from "@kvpolicy/llamacpp-adapter";
+import { findTokens, openChat, type ChatEvictionEvent } from "@kvpolicy/llamacpp-adapter";
+import type { KVCachePolicy } from "@kvpolicy/core";
 import picocolors from "picocolors";
 
 import { CHAT_DEFAULTS, type ChatCommandOptions } from "./chat-options.js";
@@ -17,10 +18,11 @@ import { ExitCode } from "./report-error.js";
 export async function runChat(options: ChatCommandOptions): Promise<number> {
   await using loaded = await load(options);
   const { model } = loaded;
+  const policy = options.policy.create({ findTokens: (isWanted) => findTokens(model, isWanted) });
   const evictions: ChatEvictionEvent[] = [];
   await using chat = await openChat(model, {
-    policy: options.policy.policy,
-    budget: budgetOf(options, loaded),
+    policy,
+    budget: budgetOf(options, policy, loaded),
     systemPrompt: options.system,
     restore: options.restore,
     keyType: options.keys,
@@ -55,10 +57,11 @@ async function load({ model, gpu }: ChatCommandOptions): Promise<LoadedModel> {
 
 /** A snapshot brings its own, and the policy may fix it. */
 function budgetOf(
-  { budget, restore, policy }: ChatCommandOptions,
+  { budget, restore }: ChatCommandOptions,
+  policy: KVCachePolicy,
   { model }: LoadedModel,
 ): number | undefined {
-  if (budget !== undefined || restore !== undefined || policy.policy.budget !== undefined) return budget;
+  if (budget !== undefined || restore !== undefined || policy.budget !== undefined) return budget;
   return Math.min(CHAT_DEFAULTS.budget, model.trainContextSize);
 }
 

@@ -72,7 +72,10 @@ const rawSchema = z.object({
  * @param environment - Where `KVPOLICY_MODEL` may be.
  * @throws {KVPolicyError} `config`, with the option's name, for the first option that cannot work.
  */
-export function parseChatOptions(raw: unknown, environment: NodeJS.ProcessEnv): ChatCommandOptions {
+export async function parseChatOptions(
+  raw: unknown,
+  environment: NodeJS.ProcessEnv,
+): Promise<ChatCommandOptions> {
   const parsed = rawSchema.safeParse(raw);
   if (!parsed.success) throw firstProblem(raw, parsed.error);
   const { model, policy, budget, system, restore, save, maxTokens, seed, keys, values, threads, ...rest } =
@@ -86,7 +89,7 @@ export function parseChatOptions(raw: unknown, environment: NodeJS.ProcessEnv): 
   return {
     ...rest,
     model: named,
-    policy: parsePolicySpec(policy, undefined),
+    policy: await parsePolicySpec(policy, undefined),
     budget,
     system,
     restore,

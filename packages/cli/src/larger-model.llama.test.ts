@@ -1,10 +1,12 @@
 import { readText, perplexity, type Reading } from "@kvpolicy/bench";
+import { dense } from "@kvpolicy/dense";
 import { createTokenCodec, openStream } from "@kvpolicy/llamacpp-adapter";
+import { sinkWindow } from "@kvpolicy/sink-window";
+import { window } from "@kvpolicy/window";
 import { afterAll, beforeAll, describe, expect, test, type TestContext } from "vitest";
 
 import { loadModel, type LoadedModel } from "./load-model.js";
 import { loadText } from "./load-text.js";
-import { parsePolicySpec } from "./policy-spec.js";
 
 const path = process.env["KVPOLICY_MODEL"];
 let loaded: LoadedModel | undefined;
@@ -32,16 +34,17 @@ describe("a larger model, named by KVPOLICY_MODEL", () => {
     const { readings } = await readText({
       tokens,
       budget,
-      contenders: ["window", "sink-window"].map((spec) => {
-        const { name, policy } = parsePolicySpec(spec, 16);
-        return { name, policy, open: () => openStream(model, { policy, budget }) };
-      }),
+      contenders: [window({ stride: 16 }), sinkWindow({ stride: 16 })].map((policy) => ({
+        name: policy.name,
+        policy,
+        open: () => openStream(model, { policy, budget }),
+      })),
     });
-    const [window = NaN, sinks = NaN] = readings.map(
+    const [without = NaN, sinks = NaN] = readings.map(
       ({ nlls, firstPosition }: Reading) => perplexity(nlls, budget - firstPosition).value ?? NaN,
     );
     // How much worse differs from model to model; `benchmarks/results` has the figures of one.
-    expect(window).toBeGreaterThan(sinks);
+    expect(without).toBeGreaterThan(sinks);
     for (const { stats, status } of readings) {
       expect(status).toBe("complete");
       expect(stats?.peakCells).toBe(budget);
@@ -51,7 +54,7 @@ describe("a larger model, named by KVPOLICY_MODEL", () => {
 
   test("begins its stream as its metadata says", async (context) => {
     const { model } = requireModel(context);
-    await using stream = await openStream(model, { policy: parsePolicySpec("dense", 1).policy, budget: 256 });
+    await using stream = await openStream(model, { policy: dense(), budget: 256 });
     expect(stream.position).toBe(model.tokens.shouldPrependBosToken ? 1 : 0);
     const [first = 0] = await stream.score(model.tokenize("Call me Ishmael."));
     expect(Number.isNaN(first)).toBe(!model.tokens.shouldPrependBosToken);
@@ -60,8 +63,7 @@ describe("a larger model, named by KVPOLICY_MODEL", () => {
   test("writes text without broken characters, and stays inside its budget", async (context) => {
     const { model } = requireModel(context);
     const codec = createTokenCodec(model);
-    const { policy } = parsePolicySpec("sink-window", 16);
-    await using stream = await openStream(model, { policy, budget: 64 });
+    await using stream = await openStream(model, { policy: sinkWindow({ stride: 16 }), budget: 64 });
     await stream.append(codec.encode("Once upon a time, in a café by the sea,"));
     let written = "";
     for await (const { text } of stream.generate({ maxTokens: 96, temperature: 0.8, seed: 1 }))

@@ -38,7 +38,7 @@ export function createProgram(argv: readonly string[], onExit: (code: number) =>
     )
     .option(
       "--policy <spec>",
-      `policy to compare, repeatable, such as sink-window:sinks=1,stride=16 (default: ${DEFAULTS.policies.join(", ")})`,
+      `policy to compare, repeatable, such as sink-window:sinks=1,stride=16, or a module of your own, ./my-policy.js (default: ${DEFAULTS.policies.join(", ")})`,
       (spec: string, specs: readonly string[] | undefined) => [...(specs ?? []), spec],
     )
     .option(
@@ -48,6 +48,11 @@ export function createProgram(argv: readonly string[], onExit: (code: number) =>
     .option(
       "--stride <cells>",
       `cells freed by one eviction, or half, unless the policy says (default: ${DEFAULTS.tiny.stride} for a tiny model, else ${DEFAULTS.other.stride})`,
+    )
+    .option(
+      "--equal <what>",
+      "whether the budget is the most cells in use (peak), or what a token sees on average once the cache is full (mean)",
+      DEFAULTS.equal,
     )
     .option(
       "--tokens <count>",
@@ -61,7 +66,7 @@ export function createProgram(argv: readonly string[], onExit: (code: number) =>
     .option("--seed <number>", "seed of the intervals", String(DEFAULTS.seed))
     .option("--json", "print results.json to standard output, and nothing else")
     .action(async (raw: unknown) => {
-      onExit(await runStream(parseStreamOptions(raw, process.env), argv));
+      onExit(await runStream(await parseStreamOptions(raw, process.env), argv));
     });
 
   program
@@ -87,7 +92,7 @@ export function createProgram(argv: readonly string[], onExit: (code: number) =>
     .option("--threads <count>", "threads of the engine (default: one a core)")
     .option("--gpu <type>", GPU_HELP, CHAT_DEFAULTS.gpu)
     .action(async (raw: unknown) => {
-      onExit(await runChat(parseChatOptions(raw, process.env)));
+      onExit(await runChat(await parseChatOptions(raw, process.env)));
     });
 
   program

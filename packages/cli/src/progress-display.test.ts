@@ -9,6 +9,7 @@ function reading(changes: Partial<Reading>): Reading {
   return {
     name: "sink-window",
     policy: sinkWindow(),
+    budget: 16,
     status: "reading",
     nlls: new Float64Array(50).fill(1),
     firstPosition: 1,

@@ -3,6 +3,7 @@ import { join } from "node:path";
 
 import {
   buildResults,
+  matchMeanCells,
   readText,
   renderChart,
   renderReport,
@@ -10,7 +11,8 @@ import {
   type Contender,
   type Results,
 } from "@kvpolicy/bench";
-import { createTokenCodec, openStream } from "@kvpolicy/llamacpp-adapter";
+import type { KVCachePolicy } from "@kvpolicy/core";
+import { createTokenCodec, findTokens, openStream } from "@kvpolicy/llamacpp-adapter";
 import picocolors from "picocolors";
 
 import { listenForInterruption } from "./interruption.js";
@@ -39,7 +41,7 @@ export async function runStream(options: StreamCommandOptions, argv: readonly st
     await createDirectory(options.out);
     const text = await loadText(options.text);
     await using loaded = await loadModel(options.model, { quiet: options.json, signal, gpu: options.gpu });
-    const tokens = tokenize(createTokenCodec(loaded.model), text.text, options.tokens);
+    const tokens = Uint32Array.from(tokenize(createTokenCodec(loaded.model), text.text, options.tokens));
     const { columns, isTTY } = process.stderr;
     const display = createProgressDisplay({
       write: (drawn) => {
@@ -49,10 +51,11 @@ export async function runStream(options: StreamCommandOptions, argv: readonly st
       budget: options.budget,
       clock: () => performance.now(),
     });
+    const { contenders, budget } = await createContenders(options, loaded, tokens);
     const measurement = await readText({
       tokens,
-      contenders: createContenders(options, loaded, tokens.length),
-      budget: options.budget,
+      contenders,
+      budget,
       signal,
       residentBytes: () => process.memoryUsage.rss(),
       onProgress: (progress) => {
@@ -74,32 +77,46 @@ export async function runStream(options: StreamCommandOptions, argv: readonly st
 const DENSE_CELLS = 16_384;
 
 /**
- * Each policy with a stream, and so with a context, of its own. Dense gets a cell for every token of the text, up to well beyond
- * the trained length, where it has long shown what becomes of it.
+ * Each policy with a stream, and so with a context, of its own, and the budget from which on every cache is full. Dense gets a cell for
+ * every token of the text, up to well beyond the trained length, where it has long shown what becomes of it.
  */
-function createContenders(
+async function createContenders(
   options: StreamCommandOptions,
   { model }: LoadedModel,
-  tokens: number,
-): Contender[] {
-  const { keys, values, threads, budget } = options;
+  tokens: Uint32Array,
+): Promise<{ readonly contenders: readonly Contender[]; readonly budget: number }> {
+  const { keys, values, threads } = options;
   const bosCells = model.tokens.shouldPrependBosToken ? 1 : 0;
-  const denseCells = Math.min(tokens + bosCells, Math.max(DENSE_CELLS, 4 * model.trainContextSize));
-  return options.policies.map(({ name, policy }) => ({
-    name,
-    policy,
-    open: (onWarning) =>
-      openStream(model, {
-        policy,
-        budget: policy.name === "dense" ? denseCells : budget,
-        keyType: keys,
-        valueType: values,
-        threads,
-        onWarning: ({ message }) => {
-          onWarning(message);
-        },
-      }),
-  }));
+  const denseCells = Math.min(tokens.length + bosCells, Math.max(DENSE_CELLS, 4 * model.trainContextSize));
+  const contenders: Contender[] = [];
+  let largest = options.budget;
+  for (const { name, create } of options.policies) {
+    const createFor = (cells: number): KVCachePolicy =>
+      create({ findTokens: (isWanted) => findTokens(model, isWanted), budget: cells });
+    const matched =
+      options.equal === "mean"
+        ? await matchMeanCells({ tokens, cells: options.budget, create: createFor })
+        : options.budget;
+    const policy = createFor(matched);
+    const budget = policy.name === "dense" ? denseCells : matched;
+    largest = Math.max(largest, matched);
+    contenders.push({
+      name,
+      policy,
+      open: (onWarning) =>
+        openStream(model, {
+          policy,
+          budget,
+          keyType: keys,
+          valueType: values,
+          threads,
+          onWarning: ({ message }) => {
+            onWarning(message);
+          },
+        }),
+    });
+  }
+  return { contenders, budget: largest };
 }
 
 /** Before an hour of measuring, not after it. */

@@ -1,13 +1,14 @@
 import { describe, expect, it } from "vitest";
 
+import { withoutModel } from "./policy-spec.js";
 import { DEFAULTS, parseStreamOptions } from "./stream-options.js";
 import { describeCommand } from "./surroundings.js";
 
-const RAW = { out: "results", keys: "F16", values: "F16", gpu: "auto", seed: "1" };
+const RAW = { equal: "peak", out: "results", keys: "F16", values: "F16", gpu: "auto", seed: "1" };
 
 describe("parseStreamOptions", () => {
-  it("compares the paper's four on the tiny model unless told otherwise", () => {
-    const options = parseStreamOptions(RAW, {});
+  it("compares the paper's four on the tiny model unless told otherwise", async () => {
+    const options = await parseStreamOptions(RAW, {});
     expect(options.policies.map(({ name }) => name)).toEqual(["dense", "window", "recompute", "sink-window"]);
     expect(options).toMatchObject({
       budget: DEFAULTS.tiny.budget,
@@ -15,25 +16,26 @@ describe("parseStreamOptions", () => {
       tokens: DEFAULTS.tokens,
       json: false,
     });
-    const strides = options.policies.slice(1).map(({ policy }) => policy.describe().options["stride"]);
+    const strides = options.policies
+      .slice(1)
+      .map(({ create }) => create(withoutModel(256)).describe().options["stride"]);
     expect(strides).toEqual([2, 2, 2]);
   });
 
-  it("takes the model from the environment, other defaults with it, and all of a given text", () => {
-    expect(parseStreamOptions(RAW, { KVPOLICY_MODEL: "a.gguf" })).toMatchObject({
+  it("takes the model from the environment, other defaults with it, and all of a given text", async () => {
+    expect(await parseStreamOptions(RAW, { KVPOLICY_MODEL: "a.gguf" })).toMatchObject({
       model: "a.gguf",
       budget: 256,
     });
-    expect(parseStreamOptions({ ...RAW, model: "b.gguf" }, { KVPOLICY_MODEL: "a.gguf" }).model).toBe(
-      "b.gguf",
-    );
-    expect(parseStreamOptions(RAW, { KVPOLICY_MODEL: "" }).model).toBe("tiny:sink");
-    expect(parseStreamOptions({ ...RAW, model: "tiny:plain" }, {})).toMatchObject({
+    const { model } = await parseStreamOptions({ ...RAW, model: "b.gguf" }, { KVPOLICY_MODEL: "a.gguf" });
+    expect(model).toBe("b.gguf");
+    expect((await parseStreamOptions(RAW, { KVPOLICY_MODEL: "" })).model).toBe("tiny:sink");
+    expect(await parseStreamOptions({ ...RAW, model: "tiny:plain" }, {})).toMatchObject({
       model: "tiny:plain",
       budget: DEFAULTS.tiny.budget,
       threads: DEFAULTS.tiny.threads,
     });
-    expect(parseStreamOptions({ ...RAW, text: "-" }, {}).tokens).toBeUndefined();
+    expect((await parseStreamOptions({ ...RAW, text: "-" }, {})).tokens).toBeUndefined();
   });
 
   it.each([
@@ -42,6 +44,7 @@ describe("parseStreamOptions", () => {
     [{ budget: "1e3" }, '--budget must be a whole number of at least 1, not "1e3".'],
     [{ budget: "99999999999999999999" }, "--budget must be a whole number"],
     [{ stride: "0" }, '--stride must be half or a whole number of at least 1, not "0".'],
+    [{ equal: "median" }, '--equal must be peak or mean, not "median".'],
     [{ tokens: "-5" }, "--tokens must be a whole number of at least 1"],
     [{ threads: "two" }, "--threads must be"],
     [{ seed: "1.5" }, "--seed must be a whole number of at least 0"],
@@ -53,8 +56,8 @@ describe("parseStreamOptions", () => {
       "--policy sink-window:sinks=9 cannot work with --budget 8",
     ],
     [{ policy: ["window:stride=9"], budget: "8" }, "the stride of 9 is larger than the window"],
-  ])("refuses %j", (raw, message) => {
-    expect(() => parseStreamOptions({ ...RAW, ...raw }, {})).toThrow(message);
+  ])("refuses %j", async (raw, message) => {
+    await expect(parseStreamOptions({ ...RAW, ...raw }, {})).rejects.toThrow(message);
   });
 });
 
@@ -71,6 +74,10 @@ describe("describeCommand", () => {
       "C:\\Users\\me\\out",
     ]);
     expect(shown).toBe("kvpolicy stream --model=a.gguf --text 'b c.txt' --out out");
+    const policies = ["--policy", "./mine/a.js#b", "--policy=pinned(turn-aligned(../mine/a.js))"];
+    expect(describeCommand(["node", "main.js", "stream", ...policies])).toBe(
+      "kvpolicy stream --policy 'a.js#b' '--policy=pinned(turn-aligned(a.js))'",
+    );
     expect(describeCommand(["node", "main.js", "stream", "--model", "hf:user/repo/file.gguf"])).toContain(
       "hf:user/repo/file.gguf",
     );

@@ -3,7 +3,7 @@ import { z } from "zod";
 import { gpuSchema, type Gpu } from "./load-llama.js";
 import { TINY } from "./load-model.js";
 import { cacheType, firstProblem, wholeNumber } from "./option-schemas.js";
-import { parsePolicySpec, type PolicySpec } from "./policy-spec.js";
+import { parsePolicySpec, type PolicySpec, withoutModel } from "./policy-spec.js";
 import { badOption } from "./report-error.js";
 
 /**
@@ -17,6 +17,7 @@ export const DEFAULTS = {
   tiny: { budget: 128, stride: 2, threads: 1 },
   other: { budget: 256, stride: 16, threads: undefined },
   tokens: 8400,
+  equal: "peak",
   out: "kvpolicy-results",
   cacheType: "F16",
   gpu: "auto",
@@ -31,8 +32,10 @@ export interface StreamCommandOptions {
   readonly model: string;
   /** The policies, in the order given. */
   readonly policies: readonly PolicySpec[];
-  /** Cells that each policy may use. */
+  /** Cells that each policy may use; see `equal`. */
   readonly budget: number;
+  /** Whether the budget is the most cells in use, or what a token sees on average once the cache is full. */
+  readonly equal: "peak" | "mean";
   /** Most tokens to read; undefined for all. */
   readonly tokens: number | undefined;
   /** Directory of the results. */
@@ -58,6 +61,7 @@ const rawSchema = z.object({
   policy: z.array(z.string()).optional(),
   budget: wholeNumber(1).optional(),
   stride: z.union([z.literal("half"), wholeNumber(1, "half or ")]).optional(),
+  equal: z.enum(["peak", "mean"], { error: "must be peak or mean" }),
   tokens: wholeNumber(1).optional(),
   out: z.string().min(1, { error: "must name a directory" }),
   keys: cacheType,
@@ -75,7 +79,10 @@ const rawSchema = z.object({
  * @param environment - Where `KVPOLICY_MODEL` may be.
  * @throws {KVPolicyError} `config`, with the option's name, for the first option that cannot work.
  */
-export function parseStreamOptions(raw: unknown, environment: NodeJS.ProcessEnv): StreamCommandOptions {
+export async function parseStreamOptions(
+  raw: unknown,
+  environment: NodeJS.ProcessEnv,
+): Promise<StreamCommandOptions> {
   const parsed = rawSchema.safeParse(raw);
   if (!parsed.success) throw firstProblem(raw, parsed.error);
   const { policy: specs, stride, budget, text, tokens, ...rest } = parsed.data;
@@ -83,11 +90,12 @@ export function parseStreamOptions(raw: unknown, environment: NodeJS.ProcessEnv)
   const model = rest.model ?? (fromEnvironment === "" ? undefined : fromEnvironment) ?? DEFAULTS.model;
   const defaults = model.startsWith(TINY) ? DEFAULTS.tiny : DEFAULTS.other;
   const cells = budget ?? defaults.budget;
-  const policies = (specs ?? DEFAULTS.policies).map((spec) =>
-    parsePolicySpec(spec, stride ?? defaults.stride),
-  );
-  for (const { name, policy } of policies) {
-    const problem = policy.checkBudget?.(cells);
+  const policies: PolicySpec[] = [];
+  for (const spec of specs ?? DEFAULTS.policies) {
+    policies.push(await parsePolicySpec(spec, stride ?? defaults.stride, cells));
+  }
+  for (const { name, create } of policies) {
+    const problem = create(withoutModel(cells)).checkBudget?.(cells);
     if (problem !== undefined) {
       throw badOption("policy", name, `--policy ${name} cannot work with --budget ${cells}: ${problem}.`);
     }

@@ -12,7 +12,7 @@ import { packageVersion } from "./versions.js";
 /** Where, with what and on what is measured, for the record. No path of this machine is in it. */
 export async function describeSurroundings(
   argv: readonly string[],
-  { keys, values, threads, seed }: StreamCommandOptions,
+  { equal, keys, values, threads, seed }: StreamCommandOptions,
   loaded: LoadedModel,
   { name, sha256 }: LoadedText,
 ): Promise<Surroundings> {
@@ -40,7 +40,7 @@ export async function describeSurroundings(
       disclosure: loaded.disclosure,
     },
     text: { name, sha256 },
-    settings: { keyType: keys, valueType: values, threads: threads ?? null, seed },
+    settings: { equal, keyType: keys, valueType: values, threads: threads ?? null, seed },
   };
 }
 
@@ -48,9 +48,16 @@ export async function describeSurroundings(
 export function describeCommand(argv: readonly string[]): string {
   const words = argv.slice(2).map((word) => {
     const [, flag = "", value = word] = /^(--[\w-]+=)(.*)$/s.exec(word) ?? [];
-    const isPath = !value.startsWith("hf:") && /[/\\]/.test(value);
-    const shown = `${flag}${isPath ? basename(value.replaceAll("\\", "/")) : value}`;
+    const shown = `${flag}${withoutFolders(value)}`;
     return /^[\w.,:=@/-]+$/.test(shown) ? shown : `'${shown.replaceAll("'", "'\\''")}'`;
   });
   return ["kvpolicy", ...words].join(" ");
+}
+
+function withoutFolders(word: string): string {
+  if (word.startsWith("hf:") || !/[/\\]/.test(word)) return word;
+  // A policy may have the path of a module in brackets.
+  const [, wrapper, inner] = /^([a-z-]+)\((.*)\)$/s.exec(word) ?? [];
+  if (wrapper !== undefined && inner !== undefined) return `${wrapper}(${withoutFolders(inner)})`;
+  return basename(word.replaceAll("\\", "/"));
 }

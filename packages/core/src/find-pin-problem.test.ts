@@ -46,7 +46,7 @@ describe("pins are refused", () => {
       expect.objectContaining({
         code: "config",
         details: { option: PINNED_MARK, value: { start: 100, end: 101 } },
-        message: expect.stringMatching(/all 8 cells are in use, 6 of them pinned/) as string,
+        message: expect.stringMatching(/too little to evict from, with 6 of 8 cells pinned/) as string,
       }),
     );
     await stream.append(new Uint32Array(300));
@@ -55,12 +55,20 @@ describe("pins are refused", () => {
 
   test("when there are more of them than cells, to the end of time too", () => {
     const range = { start: 0, end: Number.MAX_SAFE_INTEGER };
-    expect(codeOf(() => { open(sparing(0), 8).mark(PINNED_MARK, range); })).toBe("config");
+    expect(
+      codeOf(() => {
+        open(sparing(0), 8).mark(PINNED_MARK, range);
+      }),
+    ).toBe("config");
   });
 
   test("not for what would let nothing leave without them", () => {
     const dense = definePolicy({ name: "dense", plan: () => null });
-    expect(codeOf(() => { open(dense, 8).mark(PINNED_MARK, { start: 0, end: 20 }); })).toBeUndefined();
+    expect(
+      codeOf(() => {
+        open(dense, 8).mark(PINNED_MARK, { start: 0, end: 20 });
+      }),
+    ).toBeUndefined();
   });
 
   test("not for a policy that fails, which is named when it is asked in earnest", async () => {
@@ -123,7 +131,9 @@ test("a pin is refused exactly when first cells and pins would fill the cache", 
             if (!kept.has(position)) others.push(position);
           const full = [...pinned, ...others.slice(0, budget - pinned.length)].sort((a, b) => a - b);
           const isFilled = full.slice(first).every((position) => kept.has(position));
-          const code = codeOf(() => { stream.mark(PINNED_MARK, range); });
+          const code = codeOf(() => {
+            stream.mark(PINNED_MARK, range);
+          });
           expect(code).toBe(isFilled ? "config" : undefined);
           if (code === undefined) accepted.push(range);
         }

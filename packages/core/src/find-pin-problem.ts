@@ -5,8 +5,8 @@ import type { CacheView, KVCachePolicy } from "./policy.js";
 import { mergeRanges, type CacheRange } from "./range.js";
 
 /**
- * What is wrong with a pin, or `undefined`: with it so much would be pinned that the policy could let nothing leave. The policy is
- * asked what it would do with the next full cache that holds all pins, those of future tokens included.
+ * What is wrong with a pin, or `undefined`: with it so much would be pinned that the policy lets nothing leave. The policy is asked
+ * what it would do with the next full cache that holds all pins, those of future tokens included.
  *
  * `next` is the stream position of the next token that enters the cache.
  */
@@ -36,11 +36,14 @@ export function findPinProblem(
   // What lets nothing leave in any case, as dense does, is not hindered by pins.
   const unpinned = { ...view, marks: view.marks.filter(({ name }) => name !== PINNED_MARK) };
   if (plans(policy, view) || !plans(policy, unpinned)) return undefined;
+  const left = budget - pinned.length;
+  const reason = policy.checkBudget?.(left);
   return new KVPolicyError({
     code: "config",
     message:
-      `Policy "${policy.name}" could let nothing leave once all ${budget} cells are in use, ` +
-      `${pinned.length} of them pinned: the range [${pin.start}, ${pin.end}) was not pinned.`,
+      `Policy "${policy.name}" would have too little to evict from, with ${pinned.length} of ${budget} cells pinned` +
+      `${reason === undefined ? "" : ` (of the ${left} that are left, ${reason})`}: ` +
+      `the range [${pin.start}, ${pin.end}) was not pinned.`,
     details: { option: PINNED_MARK, value: { ...pin } },
   });
 }

@@ -64,6 +64,8 @@ export interface PolicyDescription {
   readonly name: string;
   /** What it keeps, or `opaque` when that cannot be said in these words. */
   readonly shape: PolicyShape | "opaque";
+  /** First cells that never leave, as in a shape, for a policy whose shape is opaque. Left out, none are promised. */
+  readonly first?: PolicyShape["first"];
   /** Its options, defaults filled in. */
   readonly options: Readonly<Record<string, string | number | boolean | null>>;
   /**

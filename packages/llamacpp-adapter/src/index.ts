@@ -4,6 +4,7 @@ export { openChat, type OpenChatOptions } from "./chat/open-chat.js";
 export type { StopTrigger } from "./chat/stop-detector.js";
 export { contextShift, type PolicyContextShift } from "./context-shift.js";
 export { estimateMemory, type EstimateMemoryOptions, type MemoryEstimate } from "./estimate-memory.js";
+export { findTokens } from "./find-tokens.js";
 export {
   inspectModel,
   type Fidelity,

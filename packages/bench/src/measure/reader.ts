@@ -27,6 +27,8 @@ export interface Reading {
   readonly status: "reading" | "complete" | "failed";
   /** Negative log-likelihoods (nats) of the tokens read so far, from the first of the text or what replaces it. */
   readonly nlls: Float64Array;
+  /** Cells that its stream may use, null when it never opened. */
+  readonly budget: number | null;
   /** Stream position of the first token of the text: 1 behind a beginning-of-sequence token or one put in its place, else 0. */
   readonly firstPosition: number;
   /** Sum of `nlls` over stream positions from the common budget on, kept up while reading. */
@@ -54,6 +56,7 @@ export class Reader implements Reading {
   readonly name: string;
   readonly policy: KVCachePolicy;
   status: Reading["status"] = "reading";
+  budget: number | null = null;
   firstPosition = 0;
   fullNll = 0;
   milliseconds = 0;
@@ -108,6 +111,7 @@ export class Reader implements Reading {
       this.#stream = stream;
       await this.#readFront(stream);
       this.#stats = stream.stats;
+      this.budget = stream.budget;
       this.firstPosition = stream.position;
       this.contextBytes = stream.contextBytes ?? null;
     });

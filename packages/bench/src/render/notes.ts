@@ -37,6 +37,10 @@ export function runNotes(results: Results): string[] {
 /** How the figures are defined, one entry a term. */
 export function definitions(results: Results): { readonly term: string; readonly meaning: string }[] {
   const { compared, settings } = results;
+  const memory =
+    settings.equal === "mean"
+      ? "Budgets were chosen so that the means are equal; the peaks differ."
+      : "Equal memory means equal peaks.";
   const where = compared
     ? `stream positions ${formatCount(compared.start)} to ${formatCount(compared.end - 1)}, the same tokens for every policy`
     : `stream positions from ${formatCount(settings.budget)} on, the same tokens for every policy`;
@@ -76,9 +80,13 @@ export function definitions(results: Results): { readonly term: string; readonly
       meaning: "tokens read over the time spent on them, the filling of the cache included.",
     },
     {
-      term: "cells",
+      term: "evaluated/token",
       meaning:
-        "cached tokens: the most ever in use, and the mean that a token could see once the cache was full. Equal memory means equal peaks.",
+        "tokens that the engine evaluated for each that made room for another: 1, and about budget / stride where survivors are evaluated again.",
+    },
+    {
+      term: "cells",
+      meaning: `cached tokens: the most ever in use, and the mean that a token could see once the cache was full. ${memory}`,
     },
     {
       term: "context MiB",

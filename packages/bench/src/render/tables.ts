@@ -49,6 +49,7 @@ export function costTable(results: Results): TextTable {
       "cost",
       "tokens/s",
       "evictions",
+      "evaluated/token",
       "cells peak",
       "cells mean",
       "context MiB",
@@ -64,6 +65,7 @@ export function costTable(results: Results): TextTable {
         policy.name === reference ? "1 (reference)" : formatTimes(policy.costRatio),
         formatNumber(policy.tokensPerSecond),
         formatCount(policy.evictions),
+        formatNumber(evaluationsPerToken(policy)),
         formatCount(policy.peakCells),
         formatNumber(policy.meanCells, 4),
         formatMebibytes(policy.contextBytes),
@@ -78,6 +80,11 @@ export function referenceName({ policies }: Results): string | undefined {
   return (
     named ?? (policies.find(({ description }) => description.name === "sink-window") ?? policies[0])?.name
   );
+}
+
+/** Tokens that the engine evaluated for each that made room, measured; null when nothing left. */
+function evaluationsPerToken({ evictedTokens, recomputedTokens }: PolicyResults): number | null {
+  return evictedTokens === 0 ? null : 1 + recomputedTokens / evictedTokens;
 }
 
 function nameOf({ name, status }: PolicyResults): string {

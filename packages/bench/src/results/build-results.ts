@@ -53,7 +53,7 @@ function describeReading(reading: Reading, stretch: Stretch | undefined, window:
   const evictions = stats?.evictions ?? 0;
   return {
     name: reading.name,
-    description: reading.policy.describe(),
+    description: reading.policy.describe(reading.budget ?? undefined),
     status: status === "reading" ? "partial" : status,
     error: error && { ...error },
     warnings: [...reading.warnings, ...missingValues(nlls)],

@@ -18,7 +18,9 @@ const shapeSchema = z.union([
 const descriptionSchema = z.object({
   name: z.string(),
   shape: shapeSchema,
+  first: z.union([count, z.literal("bos")]).optional(),
   options: z.record(z.string(), z.union([z.string(), z.number(), z.boolean(), z.null()])),
+  evaluationsPerToken: z.number().optional(),
   get inner() {
     return descriptionSchema.optional();
   },
@@ -90,6 +92,7 @@ export const resultsSchema = z.object({
   text: z.object({ name: z.string(), sha256, tokens: count }),
   settings: z.object({
     budget: count,
+    equal: z.enum(["peak", "mean"]).default("peak"),
     keyType: z.string(),
     valueType: z.string(),
     threads: count.nullable(),
@@ -114,7 +117,7 @@ export type Surroundings = Pick<Results, "command" | "versions" | "machine" | "m
   /** The text, without its number of tokens. */
   readonly text: Pick<Results["text"], "name" | "sha256">;
   /** The settings that the measurement itself does not know. */
-  readonly settings: Pick<Results["settings"], "keyType" | "valueType" | "threads" | "seed">;
+  readonly settings: Pick<Results["settings"], "equal" | "keyType" | "valueType" | "threads" | "seed">;
 };
 
 /**

@@ -7,7 +7,7 @@ import { wrongOption, type SuiteSubject } from "../runner.js";
 export interface PolicyPromises {
   /**
    * First cells that never leave, whatever is required; `bos`: the cell with the mark of that name, if any. Defaults to what
-   * `describe().shape` says, else 0.
+   * `describe()` says in its shape, or as `first`, else 0.
    */
   readonly first?: number | "bos" | undefined;
   /** The newest token never leaves when a stream asks, for the fewest cells. Defaults to false. */
@@ -36,10 +36,10 @@ export interface PolicySubject extends SuiteSubject {
 
 /** What a subject promises, the defaults filled in. */
 export function promisesOf(subject: PolicySubject): Settled {
-  const { shape } = subject.create().describe();
+  const { shape, first } = subject.create().describe();
   const isOpaque = shape === "opaque";
   return {
-    first: subject.promises?.first ?? (isOpaque ? 0 : shape.first),
+    first: subject.promises?.first ?? (isOpaque ? (first ?? 0) : shape.first),
     newest: subject.promises?.newest ?? false,
     pinned: subject.promises?.pinned ?? false,
     endless: subject.promises?.endless ?? (!isOpaque && shape.stride !== 0),

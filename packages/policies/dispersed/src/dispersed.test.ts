@@ -375,15 +375,19 @@ describe("in a combinator", () => {
     const range = fc.tuple(fc.nat(9), fc.integer({ min: 1, max: 6 }));
     await fc.assert(
       fc.asyncProperty(settled, fc.array(range, { maxLength: 3 }), fc.nat(200), async (some, pins, count) => {
-        const marks = pins.map(([start, size]) => ({ name: PINNED_MARK, start, end: start + size }));
+        // Behind the sinks: pins among those are sinks, too.
+        const marks = pins.map(([offset, size]) => {
+          const start = some.sinks + offset;
+          return { name: PINNED_MARK, start, end: start + size };
+        });
         const isPinned = (position: number): boolean =>
           marks.some(({ start, end }) => start <= position && position < end);
         const positions = Array.from({ length: count }, (_, position) => position);
-        const pinnedCells = Array.from({ length: 20 }, (_, position) => position).filter(isPinned);
+        const pinnedCells = Array.from({ length: 40 }, (_, position) => position).filter(isPinned);
         const { sinks, anchors, spacing, window, stride } = some;
         // The first full cache holds all pins, so that it can be foretold.
         const budget = sinks + anchors + window + pinnedCells.length;
-        fc.pre(budget >= 16);
+        fc.pre(budget >= sinks + 16);
         const policy = pinned(dispersed({ sinks, anchors, spacing, stride }));
         const rows = await rowsOf(policy, count, { budget, marks });
         const others = positions.filter((position) => !isPinned(position));
@@ -395,23 +399,22 @@ describe("in a combinator", () => {
     );
   });
 
-  test("a pinned head is no sink: the first tokens behind it are", async () => {
+  test("a pinned head serves as the sinks", async () => {
     const { sinks, anchors, spacing, stride } = options;
     const policy = pinned(dispersed({ sinks, anchors, spacing, stride }));
     const marks = [{ name: PINNED_MARK, start: 0, end: 5 }];
     const rows = await rowsOf(policy, 100, { budget: 16, marks });
-    expect(rows.at(-1)!.slice(0, 10)).toEqual([...[0, 1, 2, 3, 4], ...[5, 6], ...[32, 64, 80]]);
+    expect(rows.at(-1)!.slice(0, 9)).toEqual([...[0, 1, 2, 3, 4], ...[32, 64, 80], 93]);
   });
 
-  test("pins that leave no room for a window take all recent tokens but the anchors at an eviction", async () => {
+  test("pins that leave no room for a window are refused", () => {
     const { sinks, anchors, spacing, stride } = options;
     const policy = pinned(dispersed({ sinks, anchors, spacing, stride }));
-    const marks = [{ name: PINNED_MARK, start: 0, end: 11 }];
-    const rows = await rowsOf(policy, 18, { budget: 16, marks });
-    expect(rows.slice(16).map((row) => row.slice(11))).toEqual([
-      [11, 12, 16],
-      [11, 12, 16, 17],
-    ]);
+    const stream = createStream({ backend: new FakeBackend(), policy, budget: 16 });
+    expect(() => {
+      stream.mark(PINNED_MARK, { start: 2, end: 13 });
+    }).toThrow(/of the 5 that are left, 2 sinks and 3 anchors leave no room for a window/);
+    stream.mark(PINNED_MARK, { start: 2, end: 11 });
   });
 
   test("whole turns leave, and the anchors stay that were chosen from them", async () => {
@@ -495,13 +498,18 @@ describe("options", () => {
 });
 
 describe("describe", () => {
-  test.each<[DispersedOptions, object]>([
+  test.each<[DispersedOptions, Readonly<Record<string, unknown>>]>([
     [{}, { sinks: 4, anchors: 32, spacing: 16, window: null, stride: null }],
     [
       { sinks: 1, anchors: 2, spacing: 3, window: 8, stride: "half" },
       { sinks: 1, anchors: 2, spacing: 3, window: 8, stride: "half" },
     ],
   ])("%o is plain data", (settings, options) => {
-    expect(dispersed(settings).describe()).toEqual({ name: "dispersed", shape: "opaque", options });
+    expect(dispersed(settings).describe()).toEqual({
+      name: "dispersed",
+      shape: "opaque",
+      first: options["sinks"],
+      options,
+    });
   });
 });

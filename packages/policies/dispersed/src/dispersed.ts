@@ -76,6 +76,7 @@ export function dispersed({
     describe: () => ({
       name: "dispersed",
       shape: "opaque",
+      first: sinks,
       options: { sinks, anchors, spacing, window: window ?? null, stride: stride ?? null },
     }),
   });

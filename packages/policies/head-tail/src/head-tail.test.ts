@@ -220,11 +220,18 @@ describe("around pins", () => {
     return stream;
   };
 
-  test("the head is a share of what they leave, behind a pinned one", async () => {
-    const stream = openPinned({ start: 0, end: 4 });
+  test("a pinned beginning is a part of the head", async () => {
+    const stream = openPinned({ start: 0, end: 3 });
+    await stream.append(new Uint32Array(50));
+    const tail = [38, 39, 40, 41, 42, 43, 44, 45, 46, 47, 48, 49];
+    expect([...stream.cells().positions]).toEqual([...[0, 1, 2, 3], ...tail]);
+  });
+
+  test("the head is a share of what pins behind it leave", async () => {
+    const stream = openPinned({ start: 4, end: 8 });
     await stream.append(new Uint32Array(50));
     const tail = [41, 42, 43, 44, 45, 46, 47, 48, 49];
-    expect([...stream.cells().positions]).toEqual([...[0, 1, 2, 3], ...[4, 5, 6], ...tail]);
+    expect([...stream.cells().positions]).toEqual([...[0, 1, 2], ...[4, 5, 6, 7], ...tail]);
   });
 
   test("a later pin makes it shorter", async () => {
@@ -296,7 +303,7 @@ describe("options", () => {
 });
 
 describe("describe", () => {
-  test.each<[HeadTailOptions, object]>([
+  test.each<[HeadTailOptions, Readonly<Record<string, unknown>>]>([
     [{}, { head: 0.5, stride: null }],
     [
       { head: 0.25, stride: 8 },
@@ -308,5 +315,6 @@ describe("describe", () => {
     ],
   ])("%o is plain data", (settings, options) => {
     expect(headTail(settings).describe()).toEqual({ name: "head-tail", shape: "opaque", options });
+    expect(headTail(settings).describe(21).first).toBe(Math.floor(21 * Number(options["head"])));
   });
 });

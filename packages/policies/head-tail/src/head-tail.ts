@@ -57,6 +57,11 @@ export function headTail({ head = 0.5, stride }: HeadTailOptions = {}): KVCacheP
       const freed = Math.max(required, resolveStride(stride, budget - start));
       return start + freed > length ? null : { evict: [{ start, end: start + freed }], survivors: "reuse" };
     },
-    describe: () => ({ name: "head-tail", shape: "opaque", options: { head, stride: stride ?? null } }),
+    describe: (budget) => ({
+      name: "head-tail",
+      shape: "opaque",
+      ...(budget !== undefined && { first: firstCells(budget) }),
+      options: { head, stride: stride ?? null },
+    }),
   });
 }

@@ -20,7 +20,8 @@ import {
  * that a pinned head serves as the sinks. Without pins it is the inner policy, to the cell.
  *
  * Kept: the pinned cells, and what the inner policy keeps of the others. Pins come from the stream's marks,
- * `stream.mark("pinned", range)`, which refuses one that would leave the inner policy nothing to evict.
+ * `stream.mark("pinned", range)`, which refuses one that would leave the inner policy a budget that it cannot work with: a window
+ * smaller than its stride, say, or none.
  *
  * Around a policy that aligns, it goes outside: `pinned(turnAligned(sinkWindow()))`.
  *
@@ -32,7 +33,6 @@ import {
  */
 export function pinned(inner: KVCachePolicy): KVCachePolicy {
   checkPolicy("pinned", inner);
-  const kept = firstCells(inner.describe());
   return definePolicy({
     name: "pinned",
     ...(inner.budget !== undefined && { budget: inner.budget }),
@@ -41,7 +41,7 @@ export function pinned(inner: KVCachePolicy): KVCachePolicy {
     plan: (view) => {
       const pins = mergeRanges(view.marks.filter(({ name }) => name === PINNED_MARK));
       if (pins.length === 0) return inner.plan(view);
-      const plan = planWithout(inner, view, pins, kept);
+      const plan = planWithout(inner, view, pins, firstCells(inner.describe(view.budget)));
       // A policy that evicts first cells which it says it keeps may free too little: then it sees no pin at all.
       const isShort = plan !== null && countCells(plan.evict) < view.required;
       return isShort ? planWithout(inner, view, pins, 0) : plan;
@@ -58,8 +58,10 @@ function planWithout(
   kept: number,
 ): EvictionPlan | null {
   const sight = new Sight(view, subtractRanges(pins, [{ start: 0, end: kept }]));
-  if (view.required > sight.length) return null;
-  const plan = inner.plan(sight.view());
+  const seen = sight.view();
+  // With less than it can work with, a policy would let go of recent tokens that it promises to keep.
+  if (view.required > seen.length || inner.checkBudget?.(seen.budget) !== undefined) return null;
+  const plan = inner.plan(seen);
   return plan && { ...plan, evict: subtractRanges(sight.inView(plan.evict), pins) };
 }
 
@@ -121,7 +123,8 @@ class Sight {
 }
 
 /** First cells that a policy keeps, or the policy that it wraps. */
-function firstCells({ shape, inner }: PolicyDescription): number {
-  if (shape === "opaque") return inner ? firstCells(inner) : 0;
-  return shape.first === "bos" ? 1 : shape.first;
+function firstCells({ shape, first, inner }: PolicyDescription): number {
+  const cells = shape === "opaque" ? first : shape.first;
+  if (cells === undefined) return inner ? firstCells(inner) : 0;
+  return cells === "bos" ? 1 : cells;
 }

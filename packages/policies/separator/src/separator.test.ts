@@ -286,14 +286,14 @@ describe("pinned(separator())", () => {
     expect([...stream.cells().positions]).toEqual([0, 3, 4, 7, 12, 13, 14, 15]);
   });
 
-  test("takes the first cells in sight as the sinks", async () => {
+  test("takes a pinned head as the sinks", async () => {
     const policy = pinned(
       separator({ separatorTokens: [STOP], sinks: 1, separators: 1, window: 5, stride: 1 }),
     );
     const stream = createStream({ backend: new FakeBackend(), policy });
     stream.mark(PINNED_MARK, { start: 0, end: 2 });
     await stream.append(tokensOf("abcd.efghi"));
-    expect([...stream.cells().positions]).toEqual([0, 1, 2, 4, 7, 8, 9]);
+    expect([...stream.cells().positions]).toEqual([0, 1, 4, 6, 7, 8, 9]);
   });
 });
 
@@ -354,7 +354,7 @@ describe("options", () => {
 });
 
 describe("describe", () => {
-  test.each<[Partial<SeparatorOptions>, object]>([
+  test.each<[Partial<SeparatorOptions>, Readonly<Record<string, unknown>>]>([
     [{}, { sinks: 4, separators: 32, window: null, stride: null, separatorTokens: 1 }],
     [
       { separatorTokens: [3, 5, 3], sinks: 1, separators: 6, window: 8, stride: "half" },
@@ -362,6 +362,6 @@ describe("describe", () => {
     ],
   ])("%o is plain data, and the separators are counted", (settings, options) => {
     const description = separator({ separatorTokens: [STOP], ...settings }).describe();
-    expect(description).toEqual({ name: "separator", shape: "opaque", options });
+    expect(description).toEqual({ name: "separator", shape: "opaque", first: options["sinks"], options });
   });
 });

@@ -79,6 +79,7 @@ export function separator({
     describe: () => ({
       name: "separator",
       shape: "opaque",
+      first: sinks,
       options: {
         sinks,
         separators,

@@ -366,13 +366,18 @@ describe("options", () => {
 });
 
 describe("describe", () => {
-  test.each<[SurpriseOptions, object]>([
+  test.each<[SurpriseOptions, Readonly<Record<string, unknown>>]>([
     [{}, { sinks: 4, surprises: 64, window: null, stride: null, halfLife: null }],
     [
       { sinks: 1, surprises: 6, window: 8, stride: "half", halfLife: 100 },
       { sinks: 1, surprises: 6, window: 8, stride: "half", halfLife: 100 },
     ],
   ])("%o is plain data", (settings, options) => {
-    expect(surprise(settings).describe()).toEqual({ name: "surprise", shape: "opaque", options });
+    expect(surprise(settings).describe()).toEqual({
+      name: "surprise",
+      shape: "opaque",
+      first: options["sinks"],
+      options,
+    });
   });
 });

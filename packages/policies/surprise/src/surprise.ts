@@ -81,6 +81,7 @@ export function surprise({
     describe: () => ({
       name: "surprise",
       shape: "opaque",
+      first: sinks,
       options: {
         sinks,
         surprises,
