@@ -52,10 +52,12 @@ export function rareTokens({ sinks = 4, rare = 32, stride }: RareTokensOptions =
         score: (index) => -(cells.get(view.token(index)) ?? 0),
       });
     },
-    // For reports and saved streams, in plain data. A shape can be said only where first and recent cells are all that stay.
+    // For reports, saved streams and policies around this one, in plain data. A shape can be said only where first and recent cells are
+    // all that stay.
     describe: () => ({
       name: "rare-tokens",
       shape: "opaque",
+      first: sinks,
       options: { sinks, rare, stride: stride ?? null },
     }),
   });

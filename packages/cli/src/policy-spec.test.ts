@@ -123,16 +123,16 @@ describe("a module of one's own", () => {
 
   it("exports a policy, or a function that is told the stride", async () => {
     const made = await parsePolicySpec(path, 8);
-    expect(made.name).toBe("mine.mjs");
+    expect(made.name).toBe("made (mine.mjs)");
     expect(made.create(withoutModel(256)).describe()).toMatchObject({ name: "made", options: { stride: 8 } });
     const ready = await parsePolicySpec(`pinned(turn-aligned(${path}#ready))`, undefined);
-    expect(ready.name).toBe("pinned(turn-aligned(mine.mjs#ready))");
+    expect(ready.name).toBe("pinned(turn-aligned(ready (mine.mjs#ready)))");
     expect(ready.create(withoutModel(256)).describe()).toMatchObject({ inner: { inner: { name: "ready" } } });
   });
 
   it("may be named relative to where the command runs", async () => {
     const spec = `./${relative(process.cwd(), path).replaceAll("\\", "/")}`;
-    expect((await parsePolicySpec(spec, undefined)).name).toBe("mine.mjs");
+    expect((await parsePolicySpec(spec, undefined)).name).toBe("made (mine.mjs)");
   });
 
   it.each([

@@ -26,7 +26,7 @@ export interface PolicyContext {
 
 /** A policy as the command line names it. */
 export interface PolicySpec {
-  /** The spec itself, for tables and charts; of a module its file name alone. */
+  /** The spec itself, for tables and charts; of a module the policy's own name and the file's. */
   readonly name: string;
   /** Makes the policy, once the model is there. */
   readonly create: (context: PolicyContext) => KVCachePolicy;
@@ -247,7 +247,7 @@ async function readPolicy(spec: string, part: string, stride: Stride | undefined
   if (isModuleSpec(part)) {
     const create = await loadPolicyModule(part);
     // Where the module lies is nobody's business who reads a report.
-    return { name: basename(part), create: () => create({ stride }) };
+    return { name: `${create({ stride }).name} (${basename(part)})`, create: () => create({ stride }) };
   }
   const [name = "", ...rest] = part.split(":");
   const kind = KINDS.get(name);

@@ -202,6 +202,11 @@ describe("invalid-plan", () => {
     ["unknown survivors", { evict: [{ start: 0, end: 1 }], survivors: "keep" }, /not keep/],
     ["evict that is no list", { evict: { start: 0, end: 1 }, survivors: "reuse" }, /array of ranges/],
     ["a range that is no range", { evict: [null], survivors: "reuse" }, /array of ranges/],
+    [
+      "a note that is no text",
+      { evict: [{ start: 0, end: 1 }], survivors: "reuse", note: 3 },
+      /note must be text, not number/,
+    ],
   ];
 
   function reuse(...ranges: [number, number][]): unknown {

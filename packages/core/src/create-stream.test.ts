@@ -554,6 +554,26 @@ describe("listeners and counters", () => {
     expect(events).toHaveLength(3);
   });
 
+  test("an event passes on what the policy notes, and has no note otherwise", async () => {
+    const policy = definePolicy({
+      name: "noting",
+      plan: ({ streamPosition }) => ({
+        evict: [{ start: 0, end: 1 }],
+        survivors: "reuse",
+        ...(streamPosition(0) === 1 && { note: "the second" }),
+      }),
+    });
+    const { stream } = open({ policy, budget: 4 });
+    const events: EvictionEvent[] = [];
+    stream.onEvict((event) => events.push(event));
+    await stream.append(upTo(7));
+    expect(events.map((event) => ("note" in event ? event.note : "none"))).toEqual([
+      "none",
+      "the second",
+      "none",
+    ]);
+  });
+
   test("a listener is called when the new token is in the cache already", async () => {
     const { stream } = open({ policy: keepFirst(1, 2), budget: 4 });
     const rows: string[] = [];

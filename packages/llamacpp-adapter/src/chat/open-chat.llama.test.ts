@@ -397,6 +397,11 @@ describe("evictions", () => {
     expect(cellsOf(chat).startsWith(head)).toBe(true);
     expect(cellsOf(chat)).toContain("word 79");
     expect(events.every(({ exchanges }) => exchanges.every(({ number }) => number === 0))).toBe(true);
+    // Once its beginning is gone, nothing tells the rest of a turn from text without turns.
+    expect(events.map(({ note }) => note?.startsWith("turn-aligned: "))).toEqual([
+      true,
+      ...events.slice(1).map(() => undefined),
+    ]);
   });
 
   test("leave the history alone, or take it along when memory must not grow", async () => {
