@@ -1,5 +1,6 @@
 import { policySuite } from "@kvpolicy/conformance";
 import {
+  BOS_MARK,
   countCells,
   createStream,
   definePolicy,
@@ -85,6 +86,31 @@ describe("what leaves", () => {
     // A head that is shorter than the sinks leaves them as they are.
     expect(policy.plan(viewOf(64, [pin(0, 2)]))?.evict).toEqual([{ start: 4, end: 12 }]);
     expect(policy.plan(viewOf(64, [pin(2, 6)]))?.evict).toEqual([{ start: 6, end: 14 }]);
+  });
+
+  test("is as much as ever where the inner policy keeps a share of its budget", () => {
+    const share = definePolicy({
+      name: "share",
+      requires: ["reindex"],
+      checkBudget: (budget) => (budget < 4 ? "there is no room for a stride" : undefined),
+      plan: ({ budget }) => ({
+        evict: [{ start: budget >> 1, end: (budget >> 1) + 2 }],
+        survivors: "reuse",
+      }),
+      describe: (budget = 0) => ({ name: "share", shape: "opaque", first: budget >> 1, options: {} }),
+    });
+    for (let end = 1; end <= 12; end += 1) {
+      expect(countCells(pinned(share).plan(viewOf(16, [pin(0, end)]))?.evict ?? [])).toBe(2);
+      expect(countCells(pinned(share).plan(viewOf(16, [pin(16 - end, 16)]))?.evict ?? [])).toBe(2);
+    }
+  });
+
+  test("is as much as ever where the inner policy would keep a beginning-of-sequence token, and there is none", () => {
+    const policy = pinned(recompute({ stride: 2 }));
+    expect(policy.plan(viewOf(16, [pin(0, 1)]))?.evict).toEqual([{ start: 1, end: 3 }]);
+    const bos = { name: BOS_MARK, start: 0, end: 1 };
+    expect(policy.plan(viewOf(16, [pin(0, 1), bos]))?.evict).toEqual([{ start: 1, end: 3 }]);
+    expect(policy.plan(viewOf(16, [pin(0, 1), bos], 15))?.evict).toEqual([{ start: 1, end: 16 }]);
   });
 
   test("is a share of what the pins leave, where the inner stride is one", () => {

@@ -1,4 +1,5 @@
 import {
+  BOS_MARK,
   checkPolicy,
   countCells,
   definePolicy,
@@ -41,7 +42,10 @@ export function pinned(inner: KVCachePolicy): KVCachePolicy {
     plan: (view) => {
       const pins = mergeRanges(view.marks.filter(({ name }) => name === PINNED_MARK));
       if (pins.length === 0) return inner.plan(view);
-      const plan = planWithout(inner, view, pins, firstCells(inner.describe(view.budget)));
+      // A policy that keeps a share of its budget keeps at least that of what all pins leave. With more pins in its sight it would
+      // evict some of them, and free too little.
+      const left = Math.max(1, view.budget - countCells(pins));
+      const plan = planWithout(inner, view, pins, firstCells(inner.describe(left), view));
       // A policy that evicts first cells which it says it keeps may free too little: then it sees no pin at all.
       const isShort = plan !== null && countCells(plan.evict) < view.required;
       return isShort ? planWithout(inner, view, pins, 0) : plan;
@@ -123,8 +127,9 @@ class Sight {
 }
 
 /** First cells that a policy keeps, or the policy that it wraps. */
-function firstCells({ shape, first, inner }: PolicyDescription): number {
+function firstCells({ shape, first, inner }: PolicyDescription, view: CacheView): number {
   const cells = shape === "opaque" ? first : shape.first;
-  if (cells === undefined) return inner ? firstCells(inner) : 0;
-  return cells === "bos" ? 1 : cells;
+  if (cells === undefined) return inner ? firstCells(inner, view) : 0;
+  if (cells !== "bos") return cells;
+  return view.marks.some(({ name, start }) => name === BOS_MARK && start === 0) ? 1 : 0;
 }
