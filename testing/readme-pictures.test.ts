@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { createStream, type KVCachePolicy, type Mark } from "@kvpolicy/core";
 import { FakeBackend } from "@kvpolicy/core/testing";
 import { dense } from "@kvpolicy/dense";
@@ -86,6 +86,12 @@ function numbersIn(picture: string, row: string): number[] {
   if (numbers === undefined) throw new Error(`the picture has no row "${row}"`);
   return numbers.split(/ +/).map(Number);
 }
+
+test("every policy has a picture", () => {
+  expect(pictures.map(({ directory }) => directory).toSorted()).toEqual(
+    readdirSync("packages/policies").toSorted(),
+  );
+});
 
 describe.each(pictures)("the picture of $directory", ({ directory, title, policy, bos, ...given }) => {
   test("shows what the policy does", async () => {

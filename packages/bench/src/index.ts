@@ -4,7 +4,11 @@ export { llamaCppShift, type LlamaCppShiftOptions } from "./controls/llama-cpp-s
 export { randomAnchor, type RandomAnchorOptions } from "./controls/random-anchor.js";
 export { randomRecent, type RandomRecentOptions } from "./controls/random-recent.js";
 export type { Contender, MeasuredStream, TextHead } from "./measure/contender.js";
-export { matchMeanCells, type MatchMeanCellsOptions } from "./measure/match-mean-cells.js";
+export {
+  matchMeanCells,
+  type MatchedBudget,
+  type MatchMeanCellsOptions,
+} from "./measure/match-mean-cells.js";
 export {
   readText,
   type Measurement,

@@ -1,3 +1,4 @@
+import { readdirSync } from "node:fs";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, relative } from "node:path";
@@ -22,7 +23,7 @@ describe("parsePolicySpec", () => {
     [
       "separator:sinks=1,separators=8",
       4,
-      { name: "separator", options: { sinks: 1, separators: 8, stride: 4, separatorTokens: 1 } },
+      { name: "separator", options: { sinks: 1, separators: 8, stride: 4, separatorTokenCount: 1 } },
     ],
     ["separator", undefined, { options: { sinks: 4, separators: 32, stride: null } }],
     [
@@ -31,9 +32,9 @@ describe("parsePolicySpec", () => {
       { name: "dispersed", options: { sinks: 0, anchors: 8, spacing: 10, stride: 2 } },
     ],
     [
-      "surprise:sinks=2,surprises=16,half-life=500",
+      "surprise:sinks=2,surprises=16,half-life=97.5",
       4,
-      { name: "surprise", options: { sinks: 2, surprises: 16, halfLife: 500, stride: 4 } },
+      { name: "surprise", options: { sinks: 2, surprises: 16, halfLife: 97.5, stride: 4 } },
     ],
     [
       "random-anchor:anchors=3,seed=7",
@@ -78,7 +79,7 @@ describe("parsePolicySpec", () => {
     ],
     ["head-tail:head=1", /head must be a number of at least 0 and below 1, not "1"/],
     ["head-tail:head=half", /head must be a number .* not "half"/],
-    ["surprise:half-life=0", /half-life must be a whole number of at least 1/],
+    ["surprise:half-life=0", /half-life must be a number of at least 1, not "0"/],
     ["dispersed:spacing=0", /spacing must be a whole number of at least 1/],
     ["random-recent:stride=half", /takes its stride as a number, not half/],
     ["random-anchor:anchors=0", /anchors must be a whole number of at least 1/],
@@ -95,8 +96,17 @@ describe("parsePolicySpec", () => {
     const policy = create({
       findTokens: (isWanted) => [...texts.keys()].filter((token) => isWanted(texts[token] ?? "")),
     });
-    expect(policy.describe().options["separatorTokens"]).toBe(3);
+    expect(policy.describe().options["separatorTokenCount"]).toBe(3);
   });
+});
+
+const folders = readdirSync(new URL("../../policies", import.meta.url));
+
+it.each(folders)("knows %s by its name, alone or around another", async (name) => {
+  const spec = await parsePolicySpec(name, undefined, 256).catch(() =>
+    parsePolicySpec(`${name}(window)`, undefined, 256),
+  );
+  expect(spec.create(withoutModel(256)).name).toBe(name);
 });
 
 describe("a module of one's own", () => {
@@ -137,7 +147,7 @@ describe("a module of one's own", () => {
 
   it.each([
     ["mine.mjs#missing", /no export missing; it has default, failing, number, ready/],
-    ["mine.mjs#number", /policy must be an object with a function plan/],
+    ["mine.mjs#number", /it is of type number/],
     ["mine.mjs#failing", /its export failing failed: Error: a bug/],
     ["broken.mjs", /the module cannot be loaded/],
     ["nowhere.mjs", /the module cannot be loaded: .*nowhere/],

@@ -87,6 +87,12 @@ class Options {
     throw this.#refuse(option, `${otherwise}a whole number of at least ${minimum}`);
   }
 
+  number(option: string, minimum: number): number | undefined {
+    const value = this.#number(option, /^\d*\.?\d+$/);
+    if (value === undefined || (Number.isFinite(value) && value >= minimum)) return value;
+    throw this.#refuse(option, `a number of at least ${minimum}`);
+  }
+
   share(option: string): number | undefined {
     const value = this.#number(option, /^\d*\.?\d+$/);
     if (value === undefined || value < 1) return value;
@@ -162,7 +168,7 @@ const KINDS: ReadonlyMap<string, Kind> = new Map<string, Kind>([
         surprise({
           sinks: options.count("sinks", 0),
           surprises: options.count("surprises", 0),
-          halfLife: options.count("half-life", 1),
+          halfLife: options.number("half-life", 1),
           stride: options.stride,
         }),
     },

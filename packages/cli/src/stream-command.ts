@@ -3,15 +3,17 @@ import { join } from "node:path";
 
 import {
   buildResults,
+  formatNumber,
   matchMeanCells,
   readText,
   renderChart,
   renderReport,
   renderTable,
   type Contender,
+  type MatchMeanCellsOptions,
   type Results,
 } from "@kvpolicy/bench";
-import type { KVCachePolicy } from "@kvpolicy/core";
+import { KVPolicyError, type KVCachePolicy } from "@kvpolicy/core";
 import { createTokenCodec, findTokens, openStream } from "@kvpolicy/llamacpp-adapter";
 import picocolors from "picocolors";
 
@@ -20,6 +22,7 @@ import { loadModel, type LoadedModel } from "./load-model.js";
 import { loadText } from "./load-text.js";
 import { createProgressDisplay } from "./progress-display.js";
 import { badOption, ExitCode } from "./report-error.js";
+import type { PolicyContext } from "./policy-spec.js";
 import type { StreamCommandOptions } from "./stream-options.js";
 import { describeSurroundings } from "./surroundings.js";
 import { tokenize } from "./tokenize.js";
@@ -41,17 +44,17 @@ export async function runStream(options: StreamCommandOptions, argv: readonly st
     await createDirectory(options.out);
     const text = await loadText(options.text);
     await using loaded = await loadModel(options.model, { quiet: options.json, signal, gpu: options.gpu });
-    const tokens = Uint32Array.from(tokenize(createTokenCodec(loaded.model), text.text, options.tokens));
+    const tokens = tokenize(createTokenCodec(loaded.model), text.text, options.tokens);
+    const { contenders, budget } = await createContenders(options, loaded, tokens, signal);
     const { columns, isTTY } = process.stderr;
     const display = createProgressDisplay({
       write: (drawn) => {
         if (!options.json) process.stderr.write(drawn);
       },
       columns: isTTY ? columns || 80 : undefined,
-      budget: options.budget,
+      budget,
       clock: () => performance.now(),
     });
-    const { contenders, budget } = await createContenders(options, loaded, tokens);
     const measurement = await readText({
       tokens,
       contenders,
@@ -84,27 +87,31 @@ async function createContenders(
   options: StreamCommandOptions,
   { model }: LoadedModel,
   tokens: Uint32Array,
+  signal: AbortSignal,
 ): Promise<{ readonly contenders: readonly Contender[]; readonly budget: number }> {
   const { keys, values, threads } = options;
   const bosCells = model.tokens.shouldPrependBosToken ? 1 : 0;
   const denseCells = Math.min(tokens.length + bosCells, Math.max(DENSE_CELLS, 4 * model.trainContextSize));
+  const known = new Map<unknown, readonly number[]>();
+  const findOnce: PolicyContext["findTokens"] = (isWanted) => {
+    const found = known.get(isWanted) ?? findTokens(model, isWanted);
+    known.set(isWanted, found);
+    return found;
+  };
   const contenders: Contender[] = [];
   let largest = options.budget;
-  for (const { name, create } of options.policies) {
-    const createFor = (cells: number): KVCachePolicy =>
-      create({ findTokens: (isWanted) => findTokens(model, isWanted), budget: cells });
-    const matched =
-      options.equal === "mean"
-        ? await matchMeanCells({ tokens, cells: options.budget, create: createFor })
-        : options.budget;
-    const policy = createFor(matched);
-    const budget = policy.name === "dense" ? denseCells : matched;
-    largest = Math.max(largest, matched);
+  for (const spec of options.policies) {
+    const create = (cells: number): KVCachePolicy => spec.create({ findTokens: findOnce, budget: cells });
+    const matched = await matchBudget(options, { tokens, create, signal });
+    const policy = create(matched.budget);
+    const budget = policy.name === "dense" ? denseCells : matched.budget;
+    largest = Math.max(largest, matched.budget);
     contenders.push({
-      name,
+      name: spec.name,
       policy,
-      open: (onWarning) =>
-        openStream(model, {
+      open: (onWarning) => {
+        if (matched.warning !== undefined) onWarning(matched.warning);
+        return openStream(model, {
           policy,
           budget,
           keyType: keys,
@@ -113,10 +120,31 @@ async function createContenders(
           onWarning: ({ message }) => {
             onWarning(message);
           },
-        }),
+        });
+      },
     });
   }
   return { contenders, budget: largest };
+}
+
+/** The budget of one policy, and what is to be known of it. */
+async function matchBudget(
+  { equal, budget }: StreamCommandOptions,
+  task: Pick<MatchMeanCellsOptions, "tokens" | "create" | "signal">,
+): Promise<{ readonly budget: number; readonly warning?: string }> {
+  if (equal === "peak") return { budget };
+  try {
+    const matched = await matchMeanCells({ ...task, cells: budget });
+    const isMatched = matched.cells === null || Math.abs(matched.cells - budget) <= 1;
+    if (isMatched) return { budget: matched.budget };
+    const seen = formatNumber(matched.cells);
+    const warning = `With the text as short as it is, a token sees ${seen} cells on average, and not ${budget}.`;
+    return { budget: matched.budget, warning };
+  } catch (error) {
+    // What cannot work becomes the row of this policy when its stream opens.
+    if (KVPolicyError.isInstance(error)) return { budget };
+    throw error;
+  }
 }
 
 /** Before an hour of measuring, not after it. */

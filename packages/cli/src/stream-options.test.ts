@@ -1,4 +1,8 @@
-import { describe, expect, it } from "vitest";
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
 import { withoutModel } from "./policy-spec.js";
 import { DEFAULTS, parseStreamOptions } from "./stream-options.js";
@@ -14,6 +18,7 @@ describe("parseStreamOptions", () => {
       budget: DEFAULTS.tiny.budget,
       threads: DEFAULTS.tiny.threads,
       tokens: DEFAULTS.tokens,
+      equal: "peak",
       json: false,
     });
     const strides = options.policies
@@ -58,6 +63,58 @@ describe("parseStreamOptions", () => {
     [{ policy: ["window:stride=9"], budget: "8" }, "the stride of 9 is larger than the window"],
   ])("refuses %j", async (raw, message) => {
     await expect(parseStreamOptions({ ...RAW, ...raw }, {})).rejects.toThrow(message);
+  });
+});
+
+describe("modules of one's own", () => {
+  let directory: string;
+  beforeAll(async () => {
+    directory = await mkdtemp(join(tmpdir(), "kvpolicy-modules-"));
+    const policy = (more: string): string =>
+      `export default { name: "mine", requires: [], plan: () => null, describe: () => ({}), ${more} };`;
+    await mkdir(join(directory, "other"));
+    await writeFile(join(directory, "index.mjs"), policy(""));
+    await writeFile(join(directory, "other", "index.mjs"), policy(""));
+    await writeFile(join(directory, "fixed.mjs"), policy("budget: 64"));
+    await writeFile(
+      join(directory, "failing.mjs"),
+      policy("checkBudget: () => { throw new Error('a bug'); }"),
+    );
+    await writeFile(join(directory, "bare.mjs"), "export default { name: 'bare', plan: () => null };");
+    await writeFile(join(directory, "later.mjs"), "export default async () => ({});");
+  });
+  afterAll(async () => {
+    await rm(directory, { recursive: true });
+  });
+
+  it("may have the same name twice, but not be the same twice", async () => {
+    const policy = [join(directory, "index.mjs"), join(directory, "other", "index.mjs"), "window"];
+    const { policies } = await parseStreamOptions({ ...RAW, policy }, {});
+    expect(policies.map(({ name }) => name)).toEqual(["mine (index.mjs)", "mine (index.mjs) 2", "window"]);
+    const twice = parseStreamOptions({ ...RAW, policy: [policy[0], policy[0]] }, {});
+    await expect(twice).rejects.toThrow("--policy mine (index.mjs) is given twice.");
+  });
+
+  it.each([
+    [
+      "fixed.mjs",
+      {},
+      "--policy mine (fixed.mjs) cannot work with --budget 128: its options add up to 64 cells.",
+    ],
+    [
+      "fixed.mjs",
+      { budget: "64", equal: "mean" },
+      "it has a budget of its own, and --equal mean chooses another",
+    ],
+    ["failing.mjs", {}, "--policy mine (failing.mjs) failed in checkBudget: Error: a bug."],
+    ["bare.mjs", {}, "it has no list requires"],
+    ["later.mjs", {}, "it is a promise, which has to be awaited"],
+  ])("refuses %s with %o", async (name, raw, message) => {
+    const parsed = parseStreamOptions({ ...RAW, policy: [join(directory, name)], ...raw }, {});
+    await expect(parsed).rejects.toMatchObject({
+      code: "config",
+      message: expect.stringContaining(message) as string,
+    });
   });
 });
 

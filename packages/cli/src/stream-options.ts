@@ -91,18 +91,14 @@ export async function parseStreamOptions(
   const defaults = model.startsWith(TINY) ? DEFAULTS.tiny : DEFAULTS.other;
   const cells = budget ?? defaults.budget;
   const policies: PolicySpec[] = [];
+  const texts = new Set<string>();
   for (const spec of specs ?? DEFAULTS.policies) {
-    policies.push(await parsePolicySpec(spec, stride ?? defaults.stride, cells));
+    const parsedSpec = await parsePolicySpec(spec, stride ?? defaults.stride, cells);
+    if (texts.has(spec)) throw badOption("policy", spec, `--policy ${parsedSpec.name} is given twice.`);
+    texts.add(spec);
+    policies.push(nameApart(parsedSpec, policies));
   }
-  for (const { name, create } of policies) {
-    const problem = create(withoutModel(cells)).checkBudget?.(cells);
-    if (problem !== undefined) {
-      throw badOption("policy", name, `--policy ${name} cannot work with --budget ${cells}: ${problem}.`);
-    }
-    if (policies.filter((other) => other.name === name).length > 1) {
-      throw badOption("policy", name, `--policy ${name} is given twice.`);
-    }
-  }
+  for (const spec of policies) checkSpec(spec, cells, rest.equal);
   return {
     ...rest,
     text,
@@ -112,4 +108,35 @@ export async function parseStreamOptions(
     tokens: tokens ?? (text === undefined ? DEFAULTS.tokens : undefined),
     threads: rest.threads ?? defaults.threads,
   };
+}
+
+/** Modules of one's own may have policies and files of the same names. */
+function nameApart(spec: PolicySpec, others: readonly PolicySpec[]): PolicySpec {
+  const isTaken = (name: string): boolean => others.some((other) => other.name === name);
+  if (!isTaken(spec.name)) return spec;
+  let number = 2;
+  while (isTaken(`${spec.name} ${number}`)) number += 1;
+  return { ...spec, name: `${spec.name} ${number}` };
+}
+
+/** Refuses a policy that cannot work with the budget. */
+function checkSpec({ name, create }: PolicySpec, cells: number, equal: "peak" | "mean"): void {
+  const policy = create(withoutModel(cells));
+  let problem: string | undefined;
+  try {
+    problem = policy.checkBudget?.(cells);
+  } catch (cause) {
+    throw badOption("policy", name, `--policy ${name} failed in checkBudget: ${String(cause)}.`, cause);
+  }
+  // A control that takes its budget from the command has the right one always.
+  if (policy.budget !== undefined && policy.budget !== cells)
+    problem ??= `its options add up to ${policy.budget} cells`;
+  if (
+    policy.budget !== undefined &&
+    equal === "mean" &&
+    create(withoutModel(cells + 1)).budget === policy.budget
+  )
+    problem ??= `it has a budget of its own, and --equal mean chooses another`;
+  if (problem !== undefined)
+    throw badOption("policy", name, `--policy ${name} cannot work with --budget ${cells}: ${problem}.`);
 }

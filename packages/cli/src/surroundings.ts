@@ -12,7 +12,7 @@ import { packageVersion } from "./versions.js";
 /** Where, with what and on what is measured, for the record. No path of this machine is in it. */
 export async function describeSurroundings(
   argv: readonly string[],
-  { equal, keys, values, threads, seed }: StreamCommandOptions,
+  { equal, budget, keys, values, threads, seed }: StreamCommandOptions,
   loaded: LoadedModel,
   { name, sha256 }: LoadedText,
 ): Promise<Surroundings> {
@@ -40,7 +40,13 @@ export async function describeSurroundings(
       disclosure: loaded.disclosure,
     },
     text: { name, sha256 },
-    settings: { equal, keyType: keys, valueType: values, threads: threads ?? null, seed },
+    settings: {
+      meanCells: equal === "mean" ? budget : null,
+      keyType: keys,
+      valueType: values,
+      threads: threads ?? null,
+      seed,
+    },
   };
 }
 

@@ -162,7 +162,7 @@ class PolicyStream<Sampling> implements CacheStream<Sampling> {
       const { mirror, position, held, lastEviction } = this.#state;
       return {
         version: 1,
-        policy: this.policy.describe(),
+        policy: this.policy.describe(this.budget),
         budget: this.budget,
         position,
         ...this.cells(),

@@ -23,17 +23,28 @@ export function checkCount(owner: string, option: string, value: number, minimum
 }
 
 /**
- * Checks the option `policy` where a stream is opened.
+ * Checks the option `policy` where a stream is opened. Policies may come from plain JavaScript.
  *
- * @throws {KVPolicyError} `config` when it is missing, or no policy: one that was not made yet, say.
+ * @throws {KVPolicyError} `config` when it is missing, or no policy: one that was not made yet, or lacks a member, say.
  */
 export function checkPolicy(owner: string, policy: KVCachePolicy | undefined): void {
-  if (typeof policy?.plan === "function") return;
+  const problem = findPolicyProblem(policy);
+  if (problem === undefined) return;
   throw new KVPolicyError({
     code: "config",
-    message: `${owner}: policy must be an object with a function plan, what sinkWindow() answers say, not ${typeof policy}.`,
+    message: `${owner}: policy must be what definePolicy() or sinkWindow() answers, say: ${problem}.`,
     details: { option: "policy", value: policy },
   });
+}
+
+function findPolicyProblem(policy: unknown): string | undefined {
+  if (typeof policy !== "object" || policy === null) return `it is of type ${typeof policy}`;
+  if ("then" in policy) return "it is a promise, which has to be awaited";
+  const { name, requires, plan, describe } = policy as Readonly<Record<string, unknown>>;
+  if (typeof plan !== "function") return "it has no function plan";
+  if (typeof name !== "string" || name === "") return "it has no name";
+  if (!Array.isArray(requires)) return "it has no list requires";
+  return typeof describe === "function" ? undefined : "it has no function describe";
 }
 
 /**

@@ -69,8 +69,8 @@ export interface PolicyDescription {
   /** Its options, defaults filled in. */
   readonly options: Readonly<Record<string, string | number | boolean | null>>;
   /**
-   * Tokens that the engine evaluates for each token of the stream once the cache is full, where that is more than one and can be
-   * said: about budget / stride where the survivors are evaluated again.
+   * Tokens that the engine evaluates for each token of the stream once the cache is full: budget / stride where the survivors are
+   * evaluated again. Left out where it cannot be said, and where the survivors are reused, which takes one.
    */
   readonly evaluationsPerToken?: number;
   /** The wrapped policy, for a combinator. */

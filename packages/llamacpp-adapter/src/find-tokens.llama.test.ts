@@ -1,5 +1,9 @@
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
+import { randomModel } from "@kvpolicy/reference-backend/testing";
 import { isSeparator, separator } from "@kvpolicy/separator";
 import { tinyModels } from "@kvpolicy/tiny-models";
 import type { Llama, LlamaModel } from "node-llama-cpp";
@@ -36,6 +40,18 @@ test("asks of every token, in order, and of special ones with no text", () => {
   expect(found).toEqual([...Array(model.fileInfo.metadata.tokenizer.ggml.tokens.length).keys()]);
   expect(texts[model.tokens.bos ?? -1]).toBe("");
   expect(texts.filter((text) => text === " the")).toHaveLength(1);
+});
+
+test("finds white space where the detokenizer leaves a leading space out", async () => {
+  const directory = await mkdtemp(join(tmpdir(), "kvpolicy-tokens-"));
+  const modelPath = join(directory, "sentence-piece.gguf");
+  await writeFile(modelPath, randomModel({ architecture: "llama", tokenizer: "sentence-piece" }));
+  const sentencePiece = await llama.loadModel({ modelPath });
+  const names = sentencePiece.fileInfo.metadata.tokenizer.ggml.tokens;
+  expect(findTokens(sentencePiece, (text) => text === " ")).toContain(names.indexOf("\u2581"));
+  expect(findTokens(sentencePiece, isSeparator)).toContain(names.indexOf("\u2581"));
+  await sentencePiece.dispose();
+  await rm(directory, { recursive: true });
 });
 
 test("gives separator what it keeps", async () => {

@@ -16,9 +16,11 @@ import { refuseDisposed } from "./refuse-disposed.js";
 export function findTokens(model: LlamaModel, isWanted: (text: string) => boolean): number[] {
   refuseDisposed(model);
   const { length } = model.fileInfo.metadata.tokenizer.ggml.tokens;
+  // At the beginning of a text the detokenizer of some vocabularies leaves a space out: have another token before.
+  const before = model.tokenize("a").slice(0, 1);
   const found: number[] = [];
   for (let token = 0; token < length; token += 1) {
-    if (isWanted(model.detokenize([token as Token]))) found.push(token);
+    if (isWanted(model.detokenize([token as Token], false, before))) found.push(token);
   }
   return found;
 }

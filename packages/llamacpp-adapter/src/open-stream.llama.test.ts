@@ -236,7 +236,10 @@ describe("refusals", () => {
   });
 
   test("no policy", async () => {
-    await expectConfig({} as OpenStreamOptions, /policy must be an object with a function plan/);
+    await expectConfig(
+      {} as OpenStreamOptions,
+      /policy must be what definePolicy\(\) or sinkWindow\(\) answers/,
+    );
   });
 
   test("a budget that memory cannot hold, with an estimate", async () => {

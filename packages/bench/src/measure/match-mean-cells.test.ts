@@ -19,7 +19,9 @@ describe("matchMeanCells", () => {
     [17, 72],
   ])("a stride of %i takes a budget of %i to see 64 cells", async (stride, budget) => {
     const create = () => sinkWindow({ stride });
-    expect(await matchMeanCells({ tokens: TOKENS, cells: 64, create })).toBe(budget);
+    const matched = await matchMeanCells({ tokens: TOKENS, cells: 64, create });
+    expect(matched.budget).toBe(budget);
+    expect(matched.cells).toBeCloseTo(64, 0);
   });
 
   it.each([
@@ -36,18 +38,42 @@ describe("matchMeanCells", () => {
       const { cellsSeen, tokens } = stream.stats;
       return (cellsSeen - before.cellsSeen) / (tokens - before.tokens);
     };
-    const budget = await matchMeanCells({ tokens: TOKENS, cells: 64, create });
+    const { budget, cells } = await matchMeanCells({ tokens: TOKENS, cells: 64, create });
     const off = Math.abs((await meanOf(budget)) - 64);
     for (const other of [budget - 1, budget + 1]) {
       expect(Math.abs((await meanOf(other)) - 64)).toBeGreaterThanOrEqual(off);
     }
     expect(off).toBeLessThan(1);
+    // Likelihoods are made up, and may tell otherwise than those of the fake.
+    expect(Math.abs((cells ?? NaN) - 64)).toBeCloseTo(off, 1);
   });
 
   it("leaves alone what never evicts, and a text that is too short", async () => {
-    expect(await matchMeanCells({ tokens: TOKENS, cells: 64, create: () => dense() })).toBe(64);
-    const tokens = TOKENS.subarray(0, 60);
-    expect(await matchMeanCells({ tokens, cells: 64, create: () => sinkWindow({ stride: 9 }) })).toBe(64);
+    const unknown = { budget: 64, cells: null };
+    expect(await matchMeanCells({ tokens: TOKENS, cells: 64, create: () => dense() })).toEqual(unknown);
+    const tokens = TOKENS.subarray(0, 64);
+    const create = () => sinkWindow({ stride: 9 });
+    expect(await matchMeanCells({ tokens, cells: 64, create })).toEqual(unknown);
+  });
+
+  it("comes as near as the text is long", async () => {
+    // Half of the window leaves: 64 cells on average would take a budget of some 84.
+    const create = () => sinkWindow({ stride: "half" });
+    const { budget, cells } = await matchMeanCells({ tokens: TOKENS.subarray(0, 80), cells: 64, create });
+    expect(budget).toBe(64);
+    expect(cells).toBeLessThan(60);
+  });
+
+  it("can be stopped, and lets timers have their turn", async () => {
+    const controller = new AbortController();
+    const reason = new Error("enough");
+    const tokens = fakeText(1_000_000);
+    setTimeout(() => {
+      controller.abort(reason);
+    }, 20);
+    const create = () => surprise({ surprises: 12, stride: 2 });
+    const { signal } = controller;
+    await expect(matchMeanCells({ tokens, cells: 64, create, signal })).rejects.toBe(reason);
   });
 
   it("throws what cannot work", async () => {

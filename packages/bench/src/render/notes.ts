@@ -38,9 +38,9 @@ export function runNotes(results: Results): string[] {
 export function definitions(results: Results): { readonly term: string; readonly meaning: string }[] {
   const { compared, settings } = results;
   const memory =
-    settings.equal === "mean"
-      ? "Budgets were chosen so that the means are equal; the peaks differ."
-      : "Equal memory means equal peaks.";
+    settings.meanCells === null
+      ? "Equal memory means equal peaks."
+      : `Budgets were chosen so that the mean is ${formatCount(settings.meanCells)}; the peaks differ.`;
   const where = compared
     ? `stream positions ${formatCount(compared.start)} to ${formatCount(compared.end - 1)}, the same tokens for every policy`
     : `stream positions from ${formatCount(settings.budget)} on, the same tokens for every policy`;

@@ -16,6 +16,16 @@ const DASHES = [
   [2, 4],
   [10, 4, 2, 4],
 ];
+/** Width of a line of the legend beside its name, of a character, and height of a row, in CSS pixels. */
+const SYMBOL_WIDTH = 70;
+const CHARACTER_WIDTH = 8;
+const LEGEND_ROW = 24;
+/** When the colours have run out, they come again with other dashes. */
+const LATER_DASHES = [
+  [5, 3],
+  [1, 3],
+  [12, 3, 1, 3, 1, 3],
+];
 
 /** Size and name of one drawing of the chart. */
 export interface ReportChartOptions {
@@ -50,6 +60,9 @@ function describe(results: Results, { width, height }: ReportChartOptions): TopL
     { position: results.model.trainedLength ?? Infinity, what: "trained length" },
   ].filter(({ position }) => position <= right);
   const isNarrow = width < 480;
+  const columns = legendColumns(names, width);
+  // The height is that of a chart of the paper's four policies: a longer legend must not come off what is plotted.
+  const extraRows = Math.max(0, Math.ceil(names.length / columns) - Math.ceil(4 / columns));
   const x = {
     field: "position",
     type: "quantitative" as const,
@@ -59,7 +72,7 @@ function describe(results: Results, { width, height }: ReportChartOptions): TopL
   };
   return {
     width,
-    height,
+    height: height + extraRows * LEGEND_ROW,
     autosize: { type: "fit", contains: "padding" },
     padding: 4,
     background: "transparent",
@@ -69,15 +82,27 @@ function describe(results: Results, { width, height }: ReportChartOptions): TopL
         mark: { type: "rule", color: "currentColor", opacity: 0.45, strokeDash: [3, 3] },
         encoding: { x },
       },
-      {
-        data: { values: rules.map((rule, index) => ({ ...rule, level: index })) },
-        mark: { type: "text", align: "left", baseline: "top", dx: 4, color: "currentColor", opacity: 0.75 },
+      // A label on the right of the last rules would take its width from what is plotted.
+      ...(["left", "right"] as const).map((align) => ({
+        data: {
+          values: rules
+            .map((rule, index) => ({ ...rule, level: index }))
+            .filter(({ position }) => position > right * 0.75 === (align === "right")),
+        },
+        mark: {
+          type: "text" as const,
+          align,
+          baseline: "top" as const,
+          dx: align === "left" ? 4 : -4,
+          color: "currentColor",
+          opacity: 0.75,
+        },
         encoding: {
           x,
           y: { value: { expr: "2 + datum.level * 14" } },
-          text: { field: "what", type: "nominal" },
+          text: { field: "what", type: "nominal" as const },
         },
-      },
+      })),
       {
         data: { values },
         mark: { type: "line", strokeWidth: 2, interpolate: "linear", strokeCap: "round" },
@@ -101,7 +126,7 @@ function describe(results: Results, { width, height }: ReportChartOptions): TopL
             legend: {
               orient: "top",
               title: null,
-              columns: isNarrow ? 1 : 4,
+              columns,
               symbolType: "stroke",
               labelLimit: 300,
             },
@@ -109,7 +134,7 @@ function describe(results: Results, { width, height }: ReportChartOptions): TopL
           strokeDash: {
             field: "policy",
             type: "nominal",
-            scale: { domain: names, range: names.map((_, index) => DASHES[index % DASHES.length] ?? [1, 0]) },
+            scale: { domain: names, range: names.map((_, index) => dashesOf(index)) },
           },
         },
       },
@@ -132,6 +157,18 @@ function describe(results: Results, { width, height }: ReportChartOptions): TopL
       legend: { labelColor: "currentColor", labelFontSize: 13, symbolStrokeWidth: 3, symbolSize: 300 },
     },
   };
+}
+
+/** Dashes of a line: with its colour, no other line's until there are very many. */
+function dashesOf(index: number): number[] {
+  const round = Math.floor(index / PALETTE.length) - 1;
+  return (round < 0 ? DASHES[index] : LATER_DASHES[round % LATER_DASHES.length]) ?? [1, 0];
+}
+
+/** As many columns as the longest name leaves room for, at most four. */
+function legendColumns(names: readonly string[], width: number): number {
+  const longest = Math.max(...names.map(({ length }) => length));
+  return Math.max(1, Math.min(4, Math.floor(width / (SYMBOL_WIDTH + longest * CHARACTER_WIDTH))));
 }
 
 /** Round numbers between the least and the greatest value: 1, 2 and 5 in each decade, or only 1 when that were too many. */

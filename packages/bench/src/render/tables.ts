@@ -65,7 +65,7 @@ export function costTable(results: Results): TextTable {
         policy.name === reference ? "1 (reference)" : formatTimes(policy.costRatio),
         formatNumber(policy.tokensPerSecond),
         formatCount(policy.evictions),
-        formatNumber(evaluationsPerToken(policy)),
+        formatNumber(measuredEvaluations(policy)),
         formatCount(policy.peakCells),
         formatNumber(policy.meanCells, 4),
         formatMebibytes(policy.contextBytes),
@@ -83,7 +83,7 @@ export function referenceName({ policies }: Results): string | undefined {
 }
 
 /** Tokens that the engine evaluated for each that made room, measured; null when nothing left. */
-function evaluationsPerToken({ evictedTokens, recomputedTokens }: PolicyResults): number | null {
+function measuredEvaluations({ evictedTokens, recomputedTokens }: PolicyResults): number | null {
   return evictedTokens === 0 ? null : 1 + recomputedTokens / evictedTokens;
 }
 

@@ -58,6 +58,7 @@ function describeReading(reading: Reading, stretch: Stretch | undefined, window:
     error: error && { ...error },
     warnings: [...reading.warnings, ...missingValues(nlls)],
     tokens: nlls.length,
+    budget: reading.budget,
     perplexity: {
       full: stretch ? perplexity(nllsWithin(reading, stretch)) : { value: null, tokens: 0 },
       all: perplexity(nlls),

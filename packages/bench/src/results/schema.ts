@@ -53,6 +53,7 @@ const policySchema = z.object({
   error: z.object({ code: z.string(), message: z.string() }).nullable(),
   warnings: z.array(z.string()),
   tokens: count,
+  budget: count.nullable().default(null),
   perplexity: z.object({ full: perplexitySchema, all: perplexitySchema }),
   ratio: ratioSchema.nullable(),
   tokensPerSecond: figure,
@@ -92,7 +93,7 @@ export const resultsSchema = z.object({
   text: z.object({ name: z.string(), sha256, tokens: count }),
   settings: z.object({
     budget: count,
-    equal: z.enum(["peak", "mean"]).default("peak"),
+    meanCells: count.nullable().default(null),
     keyType: z.string(),
     valueType: z.string(),
     threads: count.nullable(),
@@ -117,7 +118,7 @@ export type Surroundings = Pick<Results, "command" | "versions" | "machine" | "m
   /** The text, without its number of tokens. */
   readonly text: Pick<Results["text"], "name" | "sha256">;
   /** The settings that the measurement itself does not know. */
-  readonly settings: Pick<Results["settings"], "equal" | "keyType" | "valueType" | "threads" | "seed">;
+  readonly settings: Pick<Results["settings"], "meanCells" | "keyType" | "valueType" | "threads" | "seed">;
 };
 
 /**

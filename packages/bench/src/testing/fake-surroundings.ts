@@ -22,6 +22,6 @@ export function fakeSurroundings(model: Partial<Surroundings["model"]> = {}): Su
       ...model,
     },
     text: { name: "A book", sha256: "b".repeat(64) },
-    settings: { equal: "peak", keyType: "F16", valueType: "F16", threads: null, seed: 1 },
+    settings: { meanCells: null, keyType: "F16", valueType: "F16", threads: null, seed: 1 },
   };
 }

@@ -472,6 +472,22 @@ describe("the laws of a policy", () => {
     expect(tried).toHaveLength(policyLaws.length - 1);
   });
 
+  test.each([
+    ["as many as it keeps", () => SINKS, []],
+    [
+      "a share of its budget, which is more than it keeps",
+      (budget = 0) => budget >> 1,
+      ["never evicts the first cells"],
+    ],
+  ])("hold a policy to the first cells that it describes: %s", async (_, first, laws) => {
+    const create = (): KVCachePolicy =>
+      sound({
+        describe: (budget) => ({ name: "sound", shape: "opaque", first: first(budget), options: {} }),
+      });
+    const budgets = { minimum: 12, maximum: 40 };
+    expect(await namesOfBroken({ name: "described", create, promises, budgets })).toEqual(laws);
+  });
+
   test.each(mutants)("catch one that %s", async (_, create, laws) => {
     expect(await namesOfBroken({ name: "mutant", create, promises })).toEqual(
       expect.arrayContaining([...laws]),

@@ -17,7 +17,7 @@ export const promiseLaws: readonly Law<PolicySubject>[] = [
     "Attention sinks hold only while they stay: most models collapse with the first token.",
     (subject) => promisesOf(subject).first !== 0,
     ({ marks, budget }, subject) => {
-      const { first } = promisesOf(subject);
+      const { first } = promisesOf(subject, budget);
       const bos = marks.find(({ name }) => name === BOS_MARK);
       const end = first === "bos" ? (bos?.end ?? 0) : Math.min(first, budget);
       return [{ start: 0, end }];

@@ -34,9 +34,9 @@ export interface PolicySubject extends SuiteSubject {
   readonly promises?: PolicyPromises | undefined;
 }
 
-/** What a subject promises, the defaults filled in. */
-export function promisesOf(subject: PolicySubject): Settled {
-  const { shape, first } = subject.create().describe();
+/** What a subject promises with a budget, the defaults filled in; left out, it is the largest to try. */
+export function promisesOf(subject: PolicySubject, budget = settleBudgets(subject).maximum): Settled {
+  const { shape, first } = subject.create().describe(budget);
   const isOpaque = shape === "opaque";
   return {
     first: subject.promises?.first ?? (isOpaque ? (first ?? 0) : shape.first),

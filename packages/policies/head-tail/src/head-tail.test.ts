@@ -125,6 +125,8 @@ describe("what stays", () => {
 
   test("a share that is less than a cell, or none, keeps no head", async () => {
     expect((await rowsOf(headTail({ head: 0, stride: 1 }), 4, 6)).at(-1)).toBe("2 3 4 5");
+    expect(headTail({ head: 0.29 }).describe(100).first).toBe(29);
+    expect(headTail({ head: 0.57 }).describe(100).first).toBe(57);
     expect((await rowsOf(headTail({ head: 0.24, stride: 1 }), 4, 6)).at(-1)).toBe("2 3 4 5");
     expect((await rowsOf(headTail({ head: 0.25, stride: 1 }), 4, 6)).at(-1)).toBe("0 3 4 5");
   });

@@ -35,7 +35,7 @@ export interface HeadTailOptions {
  * ```
  */
 export function headTail({ head = 0.5, stride }: HeadTailOptions = {}): KVCachePolicy {
-  if (!(head >= 0 && head < 1)) {
+  if (!(typeof head === "number" && head >= 0 && head < 1)) {
     throw new KVPolicyError({
       code: "config",
       message: `head-tail: head must be a share, 0 or more and below 1, not ${head}.`,
@@ -43,7 +43,8 @@ export function headTail({ head = 0.5, stride }: HeadTailOptions = {}): KVCacheP
     });
   }
   checkStride("head-tail", stride, undefined);
-  const firstCells = (budget: number): number => Math.floor(head * budget);
+  // 0.29 of 100 is 28.999999999999996 in binary numbers; and a share below 1 leaves a cell.
+  const firstCells = (budget: number): number => Math.min(Math.floor(head * budget + 1e-9), budget - 1);
   return definePolicy({
     name: "head-tail",
     requires: ["reindex"],

@@ -95,8 +95,8 @@ function evaluations(
   front: number,
   stride: Stride | undefined,
 ): Pick<PolicyDescription, "evaluationsPerToken"> {
-  if (budget !== undefined) return { evaluationsPerToken: budget / resolveStride(stride, budget - front) };
-  return {};
+  if (budget === undefined || budget <= front) return {};
+  return { evaluationsPerToken: budget / resolveStride(stride, budget - front) };
 }
 
 function frontCells({ marks }: CacheView, head: "none" | "bos" | number): number {

@@ -304,7 +304,9 @@ describe("options", () => {
     [{ separatorTokens: [13, -1] }, /separator: each of separatorTokens .* at least 0, not -1/],
     [{ separatorTokens: [1.5] }, /each of separatorTokens .* not 1.5/],
     [{ separatorTokens: [NaN] }, /each of separatorTokens .* not NaN/],
-    [{ separatorTokens: "13" as unknown as number[] }, /each of separatorTokens .* not 1/],
+    [{ separatorTokens: "13" as unknown as number[] }, /list of token ids, not of type string/],
+    [{ separatorTokens: undefined as never }, /list of token ids, not of type undefined/],
+    [{ separatorTokens: 13 as never }, /not of type number/],
     [{ sinks: -1 }, /sinks must be a whole number of at least 0, not -1/],
     [{ sinks: 1.5 }, /sinks .* not 1.5/],
     [{ separators: -1 }, /separators must be a whole number of at least 0, not -1/],
@@ -355,10 +357,10 @@ describe("options", () => {
 
 describe("describe", () => {
   test.each<[Partial<SeparatorOptions>, Readonly<Record<string, unknown>>]>([
-    [{}, { sinks: 4, separators: 32, window: null, stride: null, separatorTokens: 1 }],
+    [{}, { sinks: 4, separators: 32, window: null, stride: null, separatorTokenCount: 1 }],
     [
       { separatorTokens: [3, 5, 3], sinks: 1, separators: 6, window: 8, stride: "half" },
-      { sinks: 1, separators: 6, window: 8, stride: "half", separatorTokens: 2 },
+      { sinks: 1, separators: 6, window: 8, stride: "half", separatorTokenCount: 2 },
     ],
   ])("%o is plain data, and the separators are counted", (settings, options) => {
     const description = separator({ separatorTokens: [STOP], ...settings }).describe();

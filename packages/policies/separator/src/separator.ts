@@ -85,13 +85,20 @@ export function separator({
         separators,
         window: window ?? null,
         stride: stride ?? null,
-        separatorTokens: ids.size,
+        separatorTokenCount: ids.size,
       },
     }),
   });
 }
 
-function checkTokens(tokens: Iterable<number>): ReadonlySet<number> {
+function checkTokens(tokens: Iterable<number> | undefined): ReadonlySet<number> {
+  if (typeof tokens !== "object") {
+    throw new KVPolicyError({
+      code: "config",
+      message: `separator: separatorTokens must be a list of token ids, not of type ${typeof tokens}.`,
+      details: { option: "separatorTokens", value: tokens },
+    });
+  }
   const ids = new Set(tokens);
   for (const id of ids) checkCount("separator", "each of separatorTokens", id, 0);
   if (ids.size > 0) return ids;
@@ -103,5 +110,5 @@ function checkTokens(tokens: Iterable<number>): ReadonlySet<number> {
 }
 
 function strideOf(stride: Stride | undefined, window: number): number {
-  return resolveStride(stride ?? Math.max(1, Math.round((window * 2) / 9)), window);
+  return resolveStride(stride ?? Math.round((window * 2) / 9), window);
 }

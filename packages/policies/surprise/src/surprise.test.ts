@@ -261,10 +261,23 @@ describe("a half-life", () => {
     expect(policy.plan(view)).toMatchObject({ evict: [{ start: 1, end: 3 }] });
   });
 
-  test("keeps the newest of those that have faded to nothing", () => {
+  test("tells what has faded apart, however long ago", () => {
     const policy = surprise({ sinks: 0, surprises: 1, stride: 2, halfLife: 1 });
-    const view = fullView([9, 5, 7, 1, 1], 1, [0, 1, 2, 100_000, 100_001]);
-    expect(policy.plan(view)).toMatchObject({ evict: [{ start: 0, end: 2 }] });
+    const view = fullView([9, 1, 1, 1, 1], 1, [0, 1, 2, 100_000, 100_001]);
+    expect(policy.plan(view)).toMatchObject({ evict: [{ start: 1, end: 3 }] });
+    const impossible = fullView([9, 0, 0, 1, 1], 1, [0, 1, 2, 100_000, 100_001]);
+    expect(policy.plan(impossible)).toMatchObject({ evict: [{ start: 1, end: 3 }] });
+  });
+
+  test("takes a half-life that is no whole number", () => {
+    const policy = surprise({ sinks: 0, surprises: 1, stride: 2, halfLife: 1.5 });
+    // Three tokens later a likelihood counts a quarter.
+    expect(policy.plan(fullView([4.1, 0, 1, 0, 0], 1, [0, 1, 3, 4, 5]))).toMatchObject({
+      evict: [{ start: 1, end: 3 }],
+    });
+    expect(policy.plan(fullView([3.9, 0, 1, 0, 0], 1, [0, 1, 3, 4, 5]))).toMatchObject({
+      evict: [{ start: 0, end: 2 }],
+    });
   });
 
   test("keeps the largest likelihoods of all that has left the window, each halved by its age", async () => {
@@ -326,8 +339,9 @@ describe("options", () => {
     [{ window: 2.5 }, /window .* not 2.5/],
     [{ stride: 0 }, /stride must be a whole number of at least 1, not 0/],
     [{ window: 8, stride: 9 }, /stride of 9 is larger than the window of 8/],
-    [{ halfLife: 0 }, /halfLife must be a whole number of at least 1, not 0/],
-    [{ halfLife: 1.5 }, /halfLife .* not 1.5/],
+    [{ halfLife: 0 }, /halfLife must be a number of at least 1, not 0/],
+    [{ halfLife: 0.5 }, /halfLife .* not 0.5/],
+    [{ halfLife: NaN }, /halfLife .* not NaN/],
     [{ halfLife: Infinity }, /halfLife .* not Infinity/],
   ])("%o is refused", (options, message) => {
     expect(() => surprise(options)).toThrow(configError(message));

@@ -4,6 +4,7 @@ import {
   definePolicy,
   findWindowProblem,
   keepHighest,
+  KVPolicyError,
   resolveStride,
   type KVCachePolicy,
   type Stride,
@@ -23,7 +24,7 @@ export interface SurpriseOptions {
   /** Cells freed by one eviction: 1 … window, or `half` of the window. Defaults to a sixteenth of the window. */
   readonly stride?: Stride | undefined;
   /**
-   * Tokens after which a surprise counts half, so that old ones make room for new ones. Defaults to none: a token that was hard
+   * Tokens after which a surprise counts half, so that old ones make room for new ones, at least 1. Defaults to none: a token that was hard
    * enough to predict stays for ever.
    */
   readonly halfLife?: number | undefined;
@@ -60,7 +61,13 @@ export function surprise({
   checkCount("surprise", "surprises", surprises, 0);
   if (window !== undefined) checkCount("surprise", "window", window, 1);
   checkStride("surprise", stride, window);
-  if (halfLife !== undefined) checkCount("surprise", "halfLife", halfLife, 1);
+  if (halfLife !== undefined && !(Number.isFinite(halfLife) && halfLife >= 1)) {
+    throw new KVPolicyError({
+      code: "config",
+      message: `surprise: halfLife must be a number of at least 1, not ${halfLife}.`,
+      details: { option: "halfLife", value: halfLife },
+    });
+  }
   const kept = sinks + surprises;
   return definePolicy({
     name: "surprise",
@@ -74,8 +81,10 @@ export function surprise({
         first: sinks,
         between: surprises,
         stride: resolveStride(stride, view.budget - kept),
-        score: (index) =>
-          fade(view.nll?.(index) ?? NaN, (newest - view.streamPosition(index)) / (halfLife ?? Infinity)),
+        score: (index) => {
+          const nll = view.nll?.(index) ?? NaN;
+          return halfLife === undefined ? nll : fade(nll, (newest - view.streamPosition(index)) / halfLife);
+        },
       });
     },
     describe: () => ({
@@ -93,7 +102,7 @@ export function surprise({
   });
 }
 
+/** The order of nll / 2 ** halfLives, which itself would soon be nought for all. */
 function fade(nll: number, halfLives: number): number {
-  // Infinity times a power that has underflowed to nought would be NaN, and what was impossible would be worth nothing.
-  return nll === Infinity ? nll : nll * 2 ** -halfLives;
+  return Math.log2(Math.max(nll, Number.MIN_VALUE)) - halfLives;
 }
