@@ -67,6 +67,19 @@ describe("keepHighest", () => {
     expect(kept(fullView(12), { first: 2, between: 4, stride: 50, score })).toEqual([0, 1]);
   });
 
+  test.each([{ first: 1.5 }, { first: -1 }, { between: -2 }, { between: NaN }, { stride: 0.5 }])(
+    "refuses %o",
+    (wrong) => {
+      const options = { first: 2, between: 2, stride: 5, score, ...wrong };
+      expect(() => keepHighest(fullView(12), options)).toThrow(
+        expect.objectContaining({
+          code: "config",
+          message: expect.stringMatching(/^keepHighest: /) as string,
+        }),
+      );
+    },
+  );
+
   test("agrees with sorting by score", () => {
     fc.assert(
       fc.property(

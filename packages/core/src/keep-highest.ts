@@ -1,3 +1,4 @@
+import { checkCount } from "./options.js";
 import type { CacheView, EvictionPlan } from "./policy.js";
 import type { CacheRange } from "./range.js";
 
@@ -20,6 +21,7 @@ export interface KeepHighestOptions {
  * When more is required than the stride, the window is kept before the scored cells.
  *
  * @returns `null` when so much is required that the first cells would have to leave.
+ * @throws {KVPolicyError} `config` when `first`, `between` or `stride` is no whole number of at least 0.
  * @example
  * ```ts
  * const loud = definePolicy({
@@ -33,6 +35,9 @@ export function keepHighest(
   { length, budget, required }: CacheView,
   { first, between, stride, score }: KeepHighestOptions,
 ): EvictionPlan | null {
+  checkCount("keepHighest", "first", first, 0);
+  checkCount("keepHighest", "between", between, 0);
+  checkCount("keepHighest", "stride", stride, 0);
   const room = length - first - Math.max(required, stride);
   if (length - first < required) return null;
   const kept = Math.max(0, room);
