@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 
 import { CHAT_DEFAULTS, parseChatOptions } from "./chat-options.js";
-import { withoutModel } from "./policy-spec.js";
+import { withoutModel } from "./policy-kinds.js";
 
 const RAW = { policy: CHAT_DEFAULTS.policy, temperature: "0", gpu: "auto", model: "a.gguf" };
 

@@ -5,7 +5,8 @@ import { join, relative } from "node:path";
 
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
-import { parsePolicySpec, withoutModel } from "./policy-spec.js";
+import { withoutModel } from "./policy-kinds.js";
+import { parsePolicySpec } from "./policy-spec.js";
 
 describe("parsePolicySpec", () => {
   it.each([

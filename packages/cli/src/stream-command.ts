@@ -22,7 +22,7 @@ import { loadModel, type LoadedModel } from "./load-model.js";
 import { loadText } from "./load-text.js";
 import { createProgressDisplay } from "./progress-display.js";
 import { badOption, ExitCode } from "./report-error.js";
-import type { PolicyContext } from "./policy-spec.js";
+import type { PolicyContext } from "./policy-kinds.js";
 import type { StreamCommandOptions } from "./stream-options.js";
 import { describeSurroundings } from "./surroundings.js";
 import { tokenize } from "./tokenize.js";

@@ -4,7 +4,7 @@ import { join } from "node:path";
 
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
-import { withoutModel } from "./policy-spec.js";
+import { withoutModel } from "./policy-kinds.js";
 import { DEFAULTS, parseStreamOptions } from "./stream-options.js";
 import { describeCommand } from "./surroundings.js";
 

@@ -3,7 +3,8 @@ import { z } from "zod";
 import { gpuSchema, type Gpu } from "./load-llama.js";
 import { TINY } from "./load-model.js";
 import { cacheType, firstProblem, wholeNumber } from "./option-schemas.js";
-import { parsePolicySpec, type PolicySpec, withoutModel } from "./policy-spec.js";
+import { withoutModel } from "./policy-kinds.js";
+import { parsePolicySpec, type PolicySpec } from "./policy-spec.js";
 import { badOption } from "./report-error.js";
 
 /**
