@@ -47,11 +47,14 @@ test("finds white space where the detokenizer leaves a leading space out", async
   const modelPath = join(directory, "sentence-piece.gguf");
   await writeFile(modelPath, randomModel({ architecture: "llama", tokenizer: "sentence-piece" }));
   const sentencePiece = await llama.loadModel({ modelPath });
-  const names = sentencePiece.fileInfo.metadata.tokenizer.ggml.tokens;
-  expect(findTokens(sentencePiece, (text) => text === " ")).toContain(names.indexOf("\u2581"));
-  expect(findTokens(sentencePiece, isSeparator)).toContain(names.indexOf("\u2581"));
-  await sentencePiece.dispose();
-  await rm(directory, { recursive: true });
+  try {
+    const names = sentencePiece.fileInfo.metadata.tokenizer.ggml.tokens;
+    expect(findTokens(sentencePiece, (text) => text === " ")).toContain(names.indexOf("\u2581"));
+    expect(findTokens(sentencePiece, isSeparator)).toContain(names.indexOf("\u2581"));
+  } finally {
+    await sentencePiece.dispose();
+    await rm(directory, { recursive: true });
+  }
 });
 
 test("gives separator what it keeps", async () => {

@@ -113,6 +113,15 @@ describe("what leaves", () => {
     expect(policy.plan(viewOf(16, [pin(0, 1), bos], 15))?.evict).toEqual([{ start: 1, end: 16 }]);
   });
 
+  test("is nothing where the pins leave the inner policy too little to work with", () => {
+    const policy = pinned(sinkWindow({ sinks: 2, stride: 8 }));
+    expect(policy.plan(viewOf(16, [pin(4, 10)]))?.evict).toEqual([
+      { start: 2, end: 4 },
+      { start: 10, end: 16 },
+    ]);
+    expect(policy.plan(viewOf(16, [pin(4, 11)]))).toBeNull();
+  });
+
   test("is a share of what the pins leave, where the inner stride is one", () => {
     const half = pinned(sinkWindow({ sinks: 4, stride: "half" }));
     expect(half.plan(viewOf(64, [pin(0, 44)]))?.evict).toEqual([{ start: 44, end: 54 }]);
