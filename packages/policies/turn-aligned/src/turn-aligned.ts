@@ -25,8 +25,10 @@ export interface TurnAlignedOptions {
  *
  * Where no turn begins to the right, the eviction reaches into the turn that is going on. It is then cut back to where that begins, if
  * enough leaves all the same; else the turn is larger than the room that it has: the inner plan stands as it is, and the event's
- * `note` says so. What is left of such a turn has no beginning any more: with no other in the cache, it goes like text without turns. What the inner policy keeps in front of what it evicts, its sinks say, or in between, is kept, also where that is a
- * part of a turn. Pinned cells are never added.
+ * `note` says so. What is left of such a turn has no beginning any more: with no other in the cache, it goes like text without turns.
+ *
+ * What the inner policy keeps in front of what it evicts, its sinks say, or in between, is kept, also where that is a part of a turn.
+ * Pinned cells are never added.
  *
  * Without marks it is the inner policy, to the cell. Around pins, `pinned` goes outside: `pinned(turnAligned(sinkWindow()))`.
  *
