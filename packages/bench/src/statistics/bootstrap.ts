@@ -4,6 +4,7 @@ import { automaticBlockLength } from "./block-length.js";
 import { mean } from "./perplexity.js";
 import { quantiles } from "./quantiles.js";
 import { createRandom } from "./random.js";
+import { NORMAL_QUANTILE, studentQuantile } from "./student.js";
 
 /** Options of {@link movingBlockBootstrap}. */
 export interface BootstrapOptions {
@@ -30,7 +31,6 @@ export interface MeanInterval {
 }
 
 const CONFIDENCE = 0.95;
-const NORMAL_QUANTILE = 1.959964;
 
 /**
  * Interval for the mean of an autocorrelated series, by drawing overlapping blocks of it with replacement (Künsch 1989).
@@ -107,10 +107,4 @@ function movingMeans(values: Float64Array, length: number): Float64Array {
     sum += (values[start + length] ?? 0) - (values[start] ?? 0);
   }
   return means;
-}
-
-/** The 97.5 % quantile of Student's t by the first terms of its expansion around the normal's: good to 1e-3 from 10 degrees on. */
-function studentQuantile(degrees: number): number {
-  const z = NORMAL_QUANTILE;
-  return z + (z ** 3 + z) / (4 * degrees) + (5 * z ** 5 + 16 * z ** 3 + 3 * z) / (96 * degrees ** 2);
 }

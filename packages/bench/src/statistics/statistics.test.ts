@@ -1,19 +1,12 @@
 import { KVPolicyError } from "@kvpolicy/core";
 import { describe, expect, it } from "vitest";
 
+import { autoregression } from "../testing/autoregression.js";
 import { automaticBlockLength } from "./block-length.js";
 import { movingBlockBootstrap } from "./bootstrap.js";
 import { mean, perplexity } from "./perplexity.js";
 import { quantiles } from "./quantiles.js";
 import { createRandom, hashNumbers } from "./random.js";
-
-/** x_t = memory · x_{t−1} + noise, noise standard normal: its true mean is 0. */
-function autoregression(length: number, memory: number, seed: number): Float64Array {
-  const random = createRandom(seed);
-  const normal = (): number => Math.sqrt(-2 * Math.log(1 - random())) * Math.cos(2 * Math.PI * random());
-  let value = normal() / Math.sqrt(1 - memory ** 2);
-  return Float64Array.from({ length }, () => (value = memory * value + normal()));
-}
 
 describe("createRandom", () => {
   it("repeats with a seed and differs between seeds", () => {
@@ -109,19 +102,6 @@ describe("automaticBlockLength", () => {
 });
 
 describe("movingBlockBootstrap", () => {
-  it("covers the true mean of an autocorrelated series about as often as it says", () => {
-    const trials = 200;
-    let covered = 0;
-    for (let trial = 0; trial < trials; trial += 1) {
-      const series = autoregression(8192, 0.8, 1000 + trial);
-      const { interval } = movingBlockBootstrap(series, { seed: trial, resamples: 300 });
-      if (interval && interval.lower <= 0 && interval.upper >= 0) covered += 1;
-    }
-    // 95 % of 200 are 190, with a standard deviation of 3.
-    expect(covered).toBeGreaterThanOrEqual(181);
-    expect(covered).toBeLessThanOrEqual(199);
-  });
-
   it("promises too much when the values are drawn one by one, so the blocks matter", () => {
     const series = autoregression(8192, 0.8, 5);
     const width = (shortestBlock: number): number => {
