@@ -58,7 +58,15 @@ describe("parsePolicySpec", () => {
 
   it.each([
     ["streaming", /there is no policy "streaming"; known are dense, window, recompute, sink-window/],
-    ["", /there is no policy/],
+    ["", /there is no policy ""; known are/],
+    ["sink-windw", /there is no policy "sink-windw"; did you mean sink-window\? Known are dense, window/],
+    ["turn-algined", /there is no policy "turn-algined"; did you mean turn-aligned\? Known are/],
+    ["pinned(wndow)", /there is no policy "wndow"; did you mean window\? Known are/],
+    [
+      "pined(window)",
+      /no policy "pined" wraps another; did you mean pinned\? Those that do are pinned, turn/,
+    ],
+    ["sink-window:sink=1", /"sink" is no option of this policy; did you mean sinks\? It takes sinks, stride/],
     ["dense:stride=1", /"stride" is no option of this policy; it takes none/],
     ["window:sinks=1", /"sinks" is no option of this policy; it takes stride/],
     ["window:stride", /"stride" is not option=value/],

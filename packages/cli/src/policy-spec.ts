@@ -2,6 +2,7 @@ import { basename } from "node:path";
 
 import type { KVCachePolicy, Stride } from "@kvpolicy/core";
 
+import { findNearestName } from "./nearest-name.js";
 import {
   KINDS,
   SpecOptions,
@@ -49,8 +50,9 @@ async function readPolicy(spec: string, part: string, stride: Stride | undefined
   if (wrapperName !== undefined && inner !== undefined) {
     const wrap = WRAPPERS.get(wrapperName);
     if (!wrap) {
-      const known = [...WRAPPERS.keys()].join(", ");
-      throw refuse(spec, `no policy "${wrapperName}" wraps another; those that do are ${known}`);
+      const known = [...WRAPPERS.keys()];
+      const problem = `no policy "${wrapperName}" wraps another`;
+      throw refuse(spec, suggest(problem, wrapperName, known, `those that do are ${known.join(", ")}`));
     }
     const { name, create } = await readPolicy(spec, inner, stride);
     return { name: `${wrapperName}(${name})`, create: (context) => wrap(create(context)) };
@@ -72,8 +74,17 @@ function describeUnknown(name: string): string {
   if (WRAPPERS.has(name))
     return `"${name}" wraps another policy, which it has in brackets: ${name}(sink-window)`;
   if (/[()]/.test(name)) return "its brackets do not match";
-  const known = [...KINDS.keys(), ...[...WRAPPERS.keys()].map((wrapper) => `${wrapper}(…)`)];
-  return `there is no policy "${name}"; known are ${known.join(", ")}, and a path of your own, ./my-policy.js`;
+  const names = [...KINDS.keys(), ...WRAPPERS.keys()];
+  const known = names.map((one) => (WRAPPERS.has(one) ? `${one}(…)` : one)).join(", ");
+  const rest = `known are ${known}, and a path of your own, ./my-policy.js`;
+  return suggest(`there is no policy "${name}"`, name, names, rest);
+}
+
+/** A problem with a name, the known name that was probably meant, if any, and the rest of what there is to say. */
+function suggest(problem: string, name: string, known: readonly string[], rest: string): string {
+  const nearest = findNearestName(name, known);
+  if (nearest === undefined) return `${problem}; ${rest}`;
+  return `${problem}; did you mean ${nearest}? ${rest.charAt(0).toUpperCase()}${rest.slice(1)}`;
 }
 
 function readOptions(spec: string, kind: PolicyKind, text: string | undefined): ReadonlyMap<string, string> {
@@ -83,7 +94,7 @@ function readOptions(spec: string, kind: PolicyKind, text: string | undefined): 
     const [option = "", value, ...rest] = assignment.split("=");
     if (!kind.options.includes(option)) {
       const known = kind.options.length === 0 ? "it takes none" : `it takes ${kind.options.join(", ")}`;
-      throw refuse(spec, `"${option}" is no option of this policy; ${known}`);
+      throw refuse(spec, suggest(`"${option}" is no option of this policy`, option, kind.options, known));
     }
     if (value === undefined || value === "" || rest.length > 0)
       throw refuse(spec, `"${assignment}" is not option=value`);
