@@ -57,13 +57,15 @@ export async function writeResults(benchmark: string, loaded: LoadedModel, figur
   const tiny = Object.values(tinyModels).find(({ sha256 }) => sha256 === loaded.sha256);
   const named = tiny ? `${TINY}${tiny.name}` : `path/to/${loaded.name}`;
   const flags = process.argv.slice(2).filter((word) => word.startsWith("--"));
-  const words = [...(tiny === tinyModels.sink ? [] : [named]), ...process.argv.slice(3), ...flags];
+  const others = process.argv.slice(3).filter((word) => !word.startsWith("--"));
+  // The model in the box goes without saying, unless another argument follows it.
+  const words = [...(tiny === tinyModels.sink && others.length === 0 ? [] : [named]), ...others, ...flags];
   const name = [
     benchmark,
     loaded.name.replace(/\.gguf$/, ""),
     ...flags.map((word) => word.slice(2).replace("=", "-")),
   ].join("-");
-  await writeFigures(name, [`${benchmark}.ts`, ...new Set(words)], {
+  await writeFigures(name, [`${benchmark}.ts`, ...words], {
     device: loaded.device,
     model: { name: loaded.name, sha256: loaded.sha256 },
     ...(loaded.disclosure !== null && { disclosure: loaded.disclosure }),
