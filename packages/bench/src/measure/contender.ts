@@ -1,7 +1,7 @@
 import type { CacheStream, KVCachePolicy } from "@kvpolicy/core";
 
 /** What measuring needs of a stream. */
-export interface MeasuredStream extends Pick<
+export interface ReadStream extends Pick<
   CacheStream,
   "position" | "length" | "budget" | "stats" | "score" | "dispose"
 > {
@@ -39,5 +39,5 @@ export interface Contender {
    * Opens an empty stream of its own, on an engine state that no other contender shares. A `KVPolicyError` becomes the row of
    * this contender, and the others go on.
    */
-  open(onWarning: (message: string) => void): Promise<MeasuredStream>;
+  open(onWarning: (message: string) => void): Promise<ReadStream>;
 }

@@ -7,9 +7,9 @@ import { sinkWindow } from "@kvpolicy/sink-window";
 import { window } from "@kvpolicy/window";
 import { describe, expect, it } from "vitest";
 
-import { buildResults } from "../results/build-results.js";
+import { buildComparison } from "../comparison/build-comparison.js";
 import { fakeContender, fakeText } from "../testing/fake-contender.js";
-import { fakeSurroundings } from "../testing/fake-surroundings.js";
+import { FAKE_TEXT } from "../testing/fake-surroundings.js";
 import type { Contender, TextHead } from "./contender.js";
 import { readText } from "./read-text.js";
 
@@ -231,7 +231,7 @@ describe("a head", () => {
     const full = (await scoresOf([90, 91, 92, 93, ...TEXT.slice(3)])).slice(16);
     const reference = (await scoresOf([...TEXT], BOS)).slice(15);
     const mean = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0) / 185;
-    const { compared, policies } = buildResults(measurement, fakeSurroundings());
+    const { compared, policies } = buildComparison(measurement, FAKE_TEXT);
     expect(compared).toEqual({ start: 16, end: 201 });
     expect(policies[1]!.perplexity.full.tokens).toBe(185);
     expect(policies[1]!.perplexity.full.value).toBeCloseTo(Math.exp(mean(full)), 8);

@@ -1,6 +1,6 @@
 import { KVPolicyError, type KVCachePolicy, type StreamStats } from "@kvpolicy/core";
 
-import type { Contender, MeasuredStream, TextHead } from "./contender.js";
+import type { Contender, ReadStream, TextHead } from "./contender.js";
 import { StrideTimer, type Timings } from "./stride-timer.js";
 
 /** What a reader needs beside its contender. */
@@ -68,7 +68,7 @@ export class Reader implements Reading {
   readonly #options: ReaderOptions;
   readonly #nlls: Float64Array;
   readonly #timer = new StrideTimer();
-  #stream: MeasuredStream | undefined;
+  #stream: ReadStream | undefined;
   #stats: StreamStats | undefined;
   #statsWhenFull: StreamStats | undefined;
   #read = 0;
@@ -155,7 +155,7 @@ export class Reader implements Reading {
   }
 
   /** Reads what a head puts in front of the text. It is measured as little as a beginning-of-sequence token is. */
-  async #readFront(stream: MeasuredStream): Promise<void> {
+  async #readFront(stream: ReadStream): Promise<void> {
     const { head } = this.#contender;
     if (!head) return;
     const tokens = Uint32Array.from(head.tokens);
@@ -165,7 +165,7 @@ export class Reader implements Reading {
     if (tokens.length > head.replaces) await stream.score(tokens.subarray(0, tokens.length - head.replaces));
   }
 
-  #noteStep(stream: MeasuredStream, read: number, milliseconds: number): void {
+  #noteStep(stream: ReadStream, read: number, milliseconds: number): void {
     const { budget } = this.#options;
     const before = this.#stats;
     const stats = stream.stats;

@@ -13,7 +13,7 @@ export class FakeClock {
 }
 
 /** What the operations of a {@link TimedBackend} take, in milliseconds. */
-interface FakeCosts {
+export interface FakeCosts {
   /** Each decoded token, evaluated again or new. */
   readonly token: number;
   /** Each eviction. */
@@ -21,7 +21,7 @@ interface FakeCosts {
 }
 
 /** A fake backend whose operations move a fake clock. */
-class TimedBackend extends FakeBackend {
+export class TimedBackend extends FakeBackend {
   readonly #clock: FakeClock;
   readonly #costs: FakeCosts;
 

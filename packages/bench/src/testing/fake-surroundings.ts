@@ -1,4 +1,4 @@
-import type { Surroundings } from "../results/schema.js";
+import type { Surroundings } from "../results/header.js";
 
 /** Surroundings for tests of what is made of a measurement. */
 export function fakeSurroundings(model: Partial<Surroundings["model"]> = {}): Surroundings {
@@ -21,7 +21,9 @@ export function fakeSurroundings(model: Partial<Surroundings["model"]> = {}): Su
       disclosure: null,
       ...model,
     },
-    text: { name: "A book", sha256: "b".repeat(64) },
-    settings: { meanCells: null, keyType: "F16", valueType: "F16", threads: null, seed: 1 },
+    engine: { keyType: "F16", valueType: "F16", threads: null },
   };
 }
+
+/** A text for tests, and a seed. */
+export const FAKE_TEXT = { text: { name: "A book", sha256: "b".repeat(64) }, seed: 1 };

@@ -1,12 +1,16 @@
 import type { Timings } from "../measure/stride-timer.js";
 import { quantiles } from "../statistics/quantiles.js";
-import type { PolicyResults } from "./schema.js";
+import type { PolicyResults } from "./comparison-schema.js";
 
 /**
  * Milliseconds per token of whole strides. The mean is all their time over all their tokens; the quantiles are over strides,
  * each with its own time per token. Null when there is none.
  */
-export function summarizeTimings({ unit, tokens, milliseconds }: Timings): PolicyResults["millisecondsPerToken"] {
+export function summarizeTimings({
+  unit,
+  tokens,
+  milliseconds,
+}: Timings): PolicyResults["millisecondsPerToken"] {
   const total = sum(tokens);
   if (total === 0) return null;
   const perToken = milliseconds.map((time, index) => time / (tokens[index] ?? NaN));

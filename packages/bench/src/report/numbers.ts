@@ -5,7 +5,9 @@ export const NOTHING = "–";
 export function formatNumber(value: number | null | undefined, digits = 3): string {
   if (value === null || value === undefined || !Number.isFinite(value)) return NOTHING;
   if (value !== 0 && Math.abs(value) >= 1e9) return value.toExponential(digits - 1);
-  const magnitude = value === 0 ? 0 : Math.floor(Math.log10(Math.abs(value)));
+  // Of the rounded value: 9.999 has as many digits as 10.
+  const rounded = Math.abs(Number(value.toPrecision(digits)));
+  const magnitude = rounded === 0 ? 0 : Math.floor(Math.log10(rounded));
   const decimals = Math.max(0, Math.min(6, digits - 1 - magnitude));
   return value.toLocaleString("en", { minimumFractionDigits: decimals, maximumFractionDigits: decimals });
 }
@@ -33,4 +35,9 @@ export function formatDuration(milliseconds: number): string {
 /** A number of times: `8.12×`. */
 export function formatTimes(value: number | null): string {
   return value === null ? NOTHING : `${formatNumber(value)}×`;
+}
+
+/** An interval: `1.83 … 1.91`. */
+export function formatInterval(interval: { readonly lower: number; readonly upper: number } | null): string {
+  return interval ? `${formatNumber(interval.lower)} … ${formatNumber(interval.upper)}` : NOTHING;
 }

@@ -1,10 +1,11 @@
-import type { Results } from "../results/schema.js";
-import { formatCount, formatDuration, formatMebibytes } from "./numbers.js";
-import { referenceName } from "./tables.js";
+import { formatCount, formatDuration, formatMebibytes } from "../report/numbers.js";
+import type { Definition } from "../report/report-section.js";
+import type { Comparison } from "./comparison-schema.js";
+import { referenceName } from "./comparison-tables.js";
 
 /** What the reader of these figures has to know of this very run: warnings, failures and what is missing. */
-export function runNotes(results: Results): string[] {
-  const { policies, settings, text, compared, partial } = results;
+export function runNotes(comparison: Comparison): string[] {
+  const { policies, settings, text, compared, partial } = comparison;
   const notes: string[] = [];
   if (partial)
     notes.push(
@@ -35,8 +36,8 @@ export function runNotes(results: Results): string[] {
 }
 
 /** How the figures are defined, one entry a term. */
-export function definitions(results: Results): { readonly term: string; readonly meaning: string }[] {
-  const { compared, settings } = results;
+export function definitions(comparison: Comparison): Definition[] {
+  const { compared, settings } = comparison;
   const memory =
     settings.meanCells === null
       ? "Equal memory means equal peaks."
@@ -57,7 +58,7 @@ export function definitions(results: Results): { readonly term: string; readonly
     {
       term: "ratio",
       meaning:
-        `perplexity over that of ${referenceName(results) ?? "the reference"} on the tokens that both read with a full cache. The 95 % interval is a moving-block bootstrap of the ` +
+        `perplexity over that of ${referenceName(comparison) ?? "the reference"} on the tokens that both read with a full cache. The 95 % interval is a moving-block bootstrap of the ` +
         `paired differences (blocks of at least 128 tokens and at least 64 blocks, 2000 samples, seed ${settings.seed}, widened for few blocks).`,
     },
     {
@@ -96,7 +97,7 @@ export function definitions(results: Results): { readonly term: string; readonly
 }
 
 /** Memory and time of the process, in a line. */
-export function processLine({ residentBytes, milliseconds }: Results): string {
+export function processLine({ residentBytes, milliseconds }: Comparison): string {
   const time = `${formatDuration(milliseconds)} in all`;
   if (!residentBytes) return time;
   const { start, peak, end } = residentBytes;
@@ -104,13 +105,10 @@ export function processLine({ residentBytes, milliseconds }: Results): string {
   return `${time}; resident memory of the whole process ${atStart ?? ""} MiB at the start, ${atPeak ?? ""} at the peak, ${atEnd ?? ""} at the end`;
 }
 
-/** What one such run does not show. */
-export function limits({ model }: Results): string[] {
-  const about = [
-    "One text was read. The interval says how far the ratio may be due to chance within this text; it says nothing of other texts, other books or other languages.",
-    "The models are not the paper's. What it measured on Llama-2, MPT, Falcon and Pythia is neither confirmed nor refuted here; the direction of an effect may be compared, its size may not.",
-    "Perplexity says how well the next token is predicted. It does not show that a policy remembers anything: evicted text is gone under every one of them.",
-    "Times are of this machine, this engine and this load, for reading given text. Writing new text decodes one token at a time whatever the stride.",
-  ];
-  return model.disclosure === null ? about : [...about, `Of this model, ${model.name}: ${model.disclosure}.`];
-}
+/** What such a comparison does not show. */
+export const COMPARISON_LIMITS = [
+  "One text was read. The interval says how far the ratio may be due to chance within this text; it says nothing of other texts, other books or other languages.",
+  "The models are not the paper's. What it measured on Llama-2, MPT, Falcon and Pythia is neither confirmed nor refuted here; the direction of an effect may be compared, its size may not.",
+  "Perplexity says how well the next token is predicted. It does not show that a policy remembers anything: evicted text is gone under every one of them.",
+  "Times are of this machine, this engine and this load, for reading given text. Writing new text decodes one token at a time whatever the stride.",
+];

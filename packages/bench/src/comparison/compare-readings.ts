@@ -1,6 +1,6 @@
 import type { Reading } from "../measure/reader.js";
 import { movingBlockBootstrap } from "../statistics/bootstrap.js";
-import type { PolicyResults } from "./schema.js";
+import type { PolicyResults } from "./comparison-schema.js";
 
 /** Stream positions over which policies are compared: `start` included, `end` excluded. */
 export interface Stretch {

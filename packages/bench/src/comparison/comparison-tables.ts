@@ -1,19 +1,10 @@
-import type { PolicyResults, Results } from "../results/schema.js";
-import { formatCount, formatMebibytes, formatNumber, formatTimes, NOTHING } from "./numbers.js";
-
-/** A table as text, for a terminal or a page. The first column names the policy; the others are numbers. */
-export interface TextTable {
-  /** What the table shows. */
-  readonly caption: string;
-  /** Column titles. */
-  readonly columns: readonly string[];
-  /** Cells by row. */
-  readonly rows: readonly (readonly string[])[];
-}
+import { formatCount, formatMebibytes, formatNumber, formatTimes, NOTHING } from "../report/numbers.js";
+import type { TextTable } from "../report/report-section.js";
+import type { Comparison, PolicyResults } from "./comparison-schema.js";
 
 /** How well each policy predicts the text. */
-export function qualityTable(results: Results): TextTable {
-  const reference = referenceName(results);
+export function qualityTable(comparison: Comparison): TextTable {
+  const reference = referenceName(comparison);
   return {
     caption: "Quality: perplexity, lower is better",
     columns: [
@@ -24,7 +15,7 @@ export function qualityTable(results: Results): TextTable {
       "95 % interval",
       "tokens read",
     ],
-    rows: results.policies.map((policy) => [
+    rows: comparison.policies.map((policy) => [
       nameOf(policy),
       formatNumber(policy.perplexity.full.value),
       formatNumber(policy.perplexity.all.value),
@@ -36,8 +27,8 @@ export function qualityTable(results: Results): TextTable {
 }
 
 /** What each policy costs. */
-export function costTable(results: Results): TextTable {
-  const reference = referenceName(results);
+export function costTable(comparison: Comparison): TextTable {
+  const reference = referenceName(comparison);
   return {
     caption: "Cost: time once the cache is full, and memory",
     columns: [
@@ -54,7 +45,7 @@ export function costTable(results: Results): TextTable {
       "cells mean",
       "context MiB",
     ],
-    rows: results.policies.map((policy) => {
+    rows: comparison.policies.map((policy) => {
       const { millisecondsPerToken: timing } = policy;
       return [
         nameOf(policy),
@@ -75,7 +66,7 @@ export function costTable(results: Results): TextTable {
 }
 
 /** Name of the policy that the others are compared with: the one that they name, else the one that carries no ratio of its own. */
-export function referenceName({ policies }: Results): string | undefined {
+export function referenceName({ policies }: Comparison): string | undefined {
   const named = policies.find(({ ratio }) => ratio !== null)?.ratio?.reference;
   return (
     named ?? (policies.find(({ description }) => description.name === "sink-window") ?? policies[0])?.name

@@ -1,0 +1,83 @@
+import { KVPolicyError } from "@kvpolicy/core";
+import { z } from "zod";
+
+import { budgetsResultsSchema } from "../experiments/budgets/budgets-results.js";
+import { perplexityResultsSchema } from "../experiments/perplexity/perplexity-results.js";
+import { probeResultsSchema, sinksResultsSchema } from "../experiments/sinks/sinks-results.js";
+import { reproduceResultsSchema } from "../experiments/reproduce/reproduce-results.js";
+import { chatEvalResultsSchema } from "../experiments/chat-eval/results.js";
+import { latencyResultsSchema } from "../experiments/latency/results.js";
+import { soakResultsSchema } from "../experiments/soak/results.js";
+import { streamEvalResultsSchema } from "../experiments/stream-eval/results.js";
+import { streamResultsSchema } from "../experiments/stream/stream-results.js";
+
+/** Version of the format of `results.json`. */
+const VERSION = 2;
+
+const experimentResultsSchema = z.discriminatedUnion("experiment", [
+  streamResultsSchema,
+  perplexityResultsSchema,
+  probeResultsSchema,
+  sinksResultsSchema,
+  budgetsResultsSchema,
+  latencyResultsSchema,
+  streamEvalResultsSchema,
+  chatEvalResultsSchema,
+  soakResultsSchema,
+  reproduceResultsSchema,
+]);
+
+/** What one experiment found, as plain data. */
+export type ExperimentResults = z.infer<typeof experimentResultsSchema>;
+
+/** The shape of `results.json`. */
+export const resultsFileSchema = z.object({
+  schemaVersion: z.literal(VERSION),
+  experiments: z.array(experimentResultsSchema).min(1),
+});
+
+/** What `results.json` holds: experiments, in the order in which the report shows them. */
+export type ResultsFile = z.infer<typeof resultsFileSchema>;
+
+/** Order of the experiments of one model in a report. */
+const ORDER: readonly ExperimentResults["experiment"][] = [
+  "reproduce",
+  "stream",
+  "perplexity",
+  "probe",
+  "sinks",
+  "budgets",
+  "latency",
+  "stream-eval",
+  "chat-eval",
+  "soak",
+];
+
+/**
+ * Reads results back from parsed JSON.
+ *
+ * @throws {KVPolicyError} `config` when the value is something else, or of another version; the message names the first field.
+ */
+export function parseResults(value: unknown): ResultsFile {
+  const parsed = resultsFileSchema.safeParse(value);
+  if (parsed.success) return parsed.data;
+  const [issue] = parsed.error.issues;
+  const field = issue?.path.map(String).join(".") ?? "";
+  throw new KVPolicyError({
+    code: "config",
+    message: `These are no results of version ${VERSION}: ${field === "" ? "" : `${field}: `}${issue?.message ?? "unknown"}.`,
+    details: { option: "results", value: field },
+  });
+}
+
+/** Results with those of one more experiment, which replace those of the same experiment on the same model. The model comes first. */
+export function addResults(file: ResultsFile | undefined, results: ExperimentResults): ResultsFile {
+  const others = (file?.experiments ?? []).filter(
+    ({ experiment, model }) => experiment !== results.experiment || model.sha256 !== results.model.sha256,
+  );
+  const isOfModel = ({ model }: ExperimentResults): boolean => model.sha256 === results.model.sha256;
+  const own = [results, ...others.filter(isOfModel)].sort(
+    (one, other) => ORDER.indexOf(one.experiment) - ORDER.indexOf(other.experiment),
+  );
+  return { schemaVersion: VERSION, experiments: [...own, ...others.filter((other) => !isOfModel(other))] };
+}
