@@ -1,55 +1,23 @@
-import { spawn, type ChildProcess } from "node:child_process";
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { fileURLToPath } from "node:url";
-
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 
-const MAIN = fileURLToPath(new URL("../dist/main.js", import.meta.url));
+import { CommandRunner, interrupt, type Ended } from "./testing/command-runner.js";
+
 const SMALL = "--model tiny:sink --gpu false --threads 1 --budget 64 --max-tokens 12".split(" ");
 
-interface Ended {
-  readonly code: number | null;
-  readonly output: string;
-  readonly errors: string;
-}
-
-const running = new Set<ChildProcess>();
-afterEach(() => {
-  for (const child of running) child.kill("SIGKILL");
-});
-
-let directory: string;
+let runner: CommandRunner;
 beforeAll(async () => {
-  directory = await mkdtemp(join(tmpdir(), "kvpolicy-chat-"));
+  runner = await CommandRunner.create();
 });
-afterAll(() => rm(directory, { recursive: true }));
+afterEach(() => {
+  runner.killAll();
+});
+afterAll(() => runner.dispose());
 
 /** Sends lines; `interruptAt` is the text in the answer at which Ctrl-C comes. */
 function chat(words: readonly string[], lines: readonly string[], interruptAt?: RegExp): Promise<Ended> {
-  return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [MAIN, "chat", ...words], {
-      cwd: directory,
-      env: { ...process.env, KVPOLICY_MODEL: "", NO_COLOR: "1" },
-    });
-    running.add(child);
-    let output = "";
-    let errors = "";
-    let isInterrupted = false;
-    child.stdout.on("data", (data: Buffer) => {
-      output += data.toString();
-      if (isInterrupted || interruptAt?.test(output) !== true) return;
-      isInterrupted = true;
-      child.kill("SIGINT");
-    });
-    child.stderr.on("data", (data: Buffer) => (errors += data.toString()));
-    child.on("error", reject);
-    child.on("close", (code) => {
-      running.delete(child);
-      resolve({ code, output, errors });
-    });
-    child.stdin.end(lines.map((line) => `${line}\n`).join(""));
+  return runner.run(["chat", ...words], {
+    input: lines.map((line) => `${line}\n`).join(""),
+    ...(interruptAt && { signalAfter: interrupt(({ output }) => interruptAt.test(output)) }),
   });
 }
 

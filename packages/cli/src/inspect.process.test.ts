@@ -1,33 +1,22 @@
-import { spawn } from "node:child_process";
-import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 
 import { randomModel, uint32, type RandomModelOptions } from "@kvpolicy/reference-backend/testing";
 import { tinyModels } from "@kvpolicy/tiny-models";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
-const MAIN = fileURLToPath(new URL("../dist/main.js", import.meta.url));
+import { CommandRunner, type Ended } from "./testing/command-runner.js";
 
+let runner: CommandRunner;
 let directory: string;
 beforeAll(async () => {
-  directory = await mkdtemp(join(tmpdir(), "kvpolicy-cli-"));
+  runner = await CommandRunner.create();
+  directory = runner.directory;
 });
-afterAll(() => rm(directory, { recursive: true }));
+afterAll(() => runner.dispose());
 
-function inspect(...words: string[]): Promise<{ code: number | null; output: string; errors: string }> {
-  return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [MAIN, "inspect", "--gpu", "false", ...words], { cwd: directory });
-    let output = "";
-    let errors = "";
-    child.stdout.on("data", (data: Buffer) => (output += data.toString()));
-    child.stderr.on("data", (data: Buffer) => (errors += data.toString()));
-    child.on("error", reject);
-    child.on("close", (code) => {
-      resolve({ code, output, errors });
-    });
-  });
+function inspect(...words: string[]): Promise<Ended> {
+  return runner.run(["inspect", "--gpu", "false", ...words]);
 }
 
 function save(name: string, options: RandomModelOptions): Promise<void> {

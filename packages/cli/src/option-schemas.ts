@@ -12,6 +12,17 @@ export function wholeNumber(minimum: number, otherwise = ""): z.ZodType<number, 
     .refine((value) => Number.isSafeInteger(value) && value >= minimum, { error });
 }
 
+/** A list of whole numbers of at least `minimum`, with commas between them, none twice. */
+export function numberList(minimum: number): z.ZodType<readonly number[], string> {
+  const error = `must be whole numbers of at least ${minimum} with commas between them, none twice`;
+  return z
+    .string()
+    .regex(/^\d+(,\d+)*$/, { error, abort: true })
+    .transform((text) => text.split(",").map(Number))
+    .refine((values) => values.every((value) => Number.isSafeInteger(value) && value >= minimum), { error })
+    .refine((values) => new Set(values).size === values.length, { error });
+}
+
 /** Type of cached keys or values. */
 export const cacheType = z.enum(["F16", "F32"], { error: "must be F16 or F32" });
 

@@ -2,11 +2,14 @@ import { Command } from "commander";
 
 import { CHAT_DEFAULTS, parseChatOptions } from "./chat-options.js";
 import { runChat } from "./chat-command.js";
+import { commonOptions } from "./common-options.js";
+import { EXPERIMENT_COMMANDS } from "./experiment-commands.js";
 import { runInspect } from "./inspect-command.js";
 import { INSPECT_DEFAULTS, KEY_TYPES, parseInspectOptions } from "./inspect-options.js";
 import { GPU_HELP } from "./load-llama.js";
 import { probeModel, type ProbeOptions } from "./probe-model.js";
 import { PROBE_COMMAND } from "./run-probe.js";
+import { runExperiment } from "./run-experiment.js";
 import { DEFAULTS, parseStreamOptions } from "./stream-options.js";
 import { runStream } from "./stream-command.js";
 import { packageVersion } from "./versions.js";
@@ -68,6 +71,14 @@ export function createProgram(argv: readonly string[], onExit: (code: number) =>
     .action(async (raw: unknown) => {
       onExit(await runStream(await parseStreamOptions(raw, process.env), argv));
     });
+
+  for (const experiment of EXPERIMENT_COMMANDS) {
+    const command = program.command(experiment.name).description(experiment.description);
+    for (const option of [...experiment.options, ...commonOptions()]) command.addOption(option);
+    command.action(async (raw: unknown) => {
+      onExit(await runExperiment(experiment, raw, argv));
+    });
+  }
 
   program
     .command("chat")

@@ -1,28 +1,23 @@
-import { access, constants, mkdir, writeFile } from "node:fs/promises";
-import { join } from "node:path";
-
 import {
-  buildResults,
+  buildStreamResults,
   formatNumber,
   matchMeanCells,
   readText,
-  renderChart,
-  renderReport,
-  renderTable,
   type Contender,
   type MatchMeanCellsOptions,
-  type Results,
+  type StreamResults,
 } from "@kvpolicy/bench";
 import { KVPolicyError, type KVCachePolicy } from "@kvpolicy/core";
 import { createTokenCodec, findTokens, openStream } from "@kvpolicy/llamacpp-adapter";
-import picocolors from "picocolors";
 
 import { listenForInterruption } from "./interruption.js";
 import { loadModel, type LoadedModel } from "./load-model.js";
 import { loadText } from "./load-text.js";
 import { createProgressDisplay } from "./progress-display.js";
-import { badOption, ExitCode } from "./report-error.js";
 import type { PolicyContext } from "./policy-kinds.js";
+import { ExitCode } from "./report-error.js";
+import { ResultsDirectory } from "./results-directory.js";
+import { printAndWrite } from "./run-experiment.js";
 import type { StreamCommandOptions } from "./stream-options.js";
 import { describeSurroundings } from "./surroundings.js";
 import { tokenize } from "./tokenize.js";
@@ -41,7 +36,7 @@ export async function runStream(options: StreamCommandOptions, argv: readonly st
   });
   const { signal } = interruption;
   try {
-    await createDirectory(options.out);
+    const directory = await ResultsDirectory.open(options.out);
     const text = await loadText(options.text);
     await using loaded = await loadModel(options.model, { quiet: options.json, signal, gpu: options.gpu });
     const tokens = tokenize(createTokenCodec(loaded.model), text.text, options.tokens);
@@ -66,9 +61,13 @@ export async function runStream(options: StreamCommandOptions, argv: readonly st
       },
     });
     display.finish();
-    const results = buildResults(measurement, await describeSurroundings(argv, options, loaded, text));
-    print(results, options);
-    await writeResults(results, options);
+    const { name, sha256 } = text;
+    const results = buildStreamResults(measurement, await describeSurroundings(argv, options, loaded), {
+      text: { name, sha256 },
+      seed: options.seed,
+      meanCells: options.equal === "mean" ? options.budget : null,
+    });
+    await printAndWrite(results, directory, options);
     return exitCode(results, signal.aborted);
   } catch (error) {
     if (signal.aborted && error === signal.reason) return ExitCode.interrupted;
@@ -147,49 +146,8 @@ async function matchBudget(
   }
 }
 
-/** Before an hour of measuring, not after it. */
-async function createDirectory(directory: string): Promise<void> {
-  try {
-    await mkdir(directory, { recursive: true });
-    await access(directory, constants.W_OK);
-  } catch (cause) {
-    throw cannotWrite(directory, cause);
-  }
-}
-
-async function writeResults(results: Results, { json, out }: StreamCommandOptions): Promise<void> {
-  const [resultsFile, reportFile] = [join(out, "results.json"), join(out, "report.html")];
-  try {
-    await writeFile(resultsFile, `${JSON.stringify(results, undefined, 2)}\n`);
-    await writeFile(reportFile, await renderReport(results));
-  } catch (cause) {
-    throw cannotWrite(out, cause);
-  }
-  if (!json) process.stdout.write(`\nWritten: ${resultsFile}, ${reportFile}\n`);
-}
-
-function cannotWrite(directory: string, cause: unknown): Error {
-  return badOption(
-    "out",
-    directory,
-    `The results cannot be written to ${directory}: ${String(cause)}.`,
-    cause,
-  );
-}
-
-function print(results: Results, { json }: StreamCommandOptions): void {
-  if (json) {
-    process.stdout.write(`${JSON.stringify(results)}\n`);
-    return;
-  }
-  const colors = picocolors.isColorSupported && process.stdout.isTTY;
-  const width = Math.min(120, process.stdout.columns || 100);
-  const parts = [renderChart(results, { width, colors }), renderTable(results, { colors })];
-  process.stdout.write(`\n${parts.filter((part) => part !== "").join("\n\n")}\n`);
-}
-
 /** Some policies may fail and leave a comparison of the others; when none has read anything there is none. */
-function exitCode({ policies }: Results, interrupted: boolean): number {
+function exitCode({ policies }: StreamResults, interrupted: boolean): number {
   if (interrupted) return ExitCode.interrupted;
   return policies.every(({ status, tokens }) => status === "failed" && tokens === 0)
     ? ExitCode.badInput

@@ -61,7 +61,11 @@ const rawSchema = z.object({
   model: z.string().min(1, { error: "must be a path, hf:USER/REPO/FILE or tiny:NAME" }).optional(),
   policy: z.array(z.string()).optional(),
   budget: wholeNumber(1).optional(),
-  stride: z.union([z.literal("half"), wholeNumber(1, "half or ")]).optional(),
+  stride: z
+    .union([z.literal("half"), wholeNumber(1, "half or ")], {
+      error: "must be half or a whole number of at least 1",
+    })
+    .optional(),
   equal: z.enum(["peak", "mean"], { error: "must be peak or mean" }),
   tokens: wholeNumber(1).optional(),
   out: z.string().min(1, { error: "must name a directory" }),

@@ -1,72 +1,44 @@
-import { spawn, type ChildProcess } from "node:child_process";
-import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 
-import { parseResults, type Results } from "@kvpolicy/bench";
+import { parseResults, type StreamResults } from "@kvpolicy/bench";
 import { tinyModels } from "@kvpolicy/tiny-models";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 
-const MAIN = fileURLToPath(new URL("../dist/main.js", import.meta.url));
-
-interface Ended {
-  readonly code: number | null;
-  readonly signal: string | null;
-  readonly output: string;
-  readonly errors: string;
-}
+import { CommandRunner, interrupt } from "./testing/command-runner.js";
 
 /** A run that nobody waits for. */
 const ENDLESS = "stream --tokens 100000 --policy recompute --budget 200".split(" ");
+/** The first line of progress. */
+const isAtWork = ({ errors }: { readonly errors: string }): boolean => errors.includes("%,");
 
-const running = new Set<ChildProcess>();
-afterEach(() => {
-  for (const child of running) child.kill("SIGKILL");
-});
-
+let runner: CommandRunner;
 let directory: string;
 beforeAll(async () => {
-  directory = await mkdtemp(join(tmpdir(), "kvpolicy-cli-"));
+  runner = await CommandRunner.create();
+  directory = runner.directory;
 });
-afterAll(() => rm(directory, { recursive: true }));
+afterEach(() => {
+  runner.killAll();
+});
+afterAll(() => runner.dispose());
 
-function kvpolicy(words: readonly string[], { input = "", interrupts = 0 } = {}): Promise<Ended> {
-  return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [MAIN, ...words], {
-      cwd: directory,
-      env: { ...process.env, KVPOLICY_MODEL: "", NO_COLOR: "1" },
-    });
-    running.add(child);
-    let output = "";
-    let errors = "";
-    child.stdout.on("data", (data: Buffer) => (output += data.toString()));
-    child.stderr.on("data", (data: Buffer) => {
-      errors += data.toString();
-      if (interrupts > 0 && errors.includes("%,")) {
-        interrupts -= 1;
-        child.kill("SIGINT");
-      }
-    });
-    child.on("error", reject);
-    child.on("close", (code, signal) => {
-      running.delete(child);
-      resolve({ code, signal, output, errors });
-    });
-    child.stdin.end(input);
-  });
+async function readResults(out: string): Promise<StreamResults> {
+  return streamOf(await readFile(join(directory, out, "results.json"), "utf8"));
 }
 
-async function readResults(out: string): Promise<Results> {
-  return parseResults(JSON.parse(await readFile(join(directory, out, "results.json"), "utf8")));
+function streamOf(text: string): StreamResults {
+  const results = parseResults(JSON.parse(text)).experiments[0];
+  if (results?.experiment !== "stream") throw new Error("no results of stream");
+  return results;
 }
 
 describe("kvpolicy", () => {
   it("tells its version and its options", async () => {
-    const version = await kvpolicy(["--version"]);
+    const version = await runner.run(["--version"]);
     expect(version.code).toBe(0);
     expect(version.output).toMatch(/^\d+\.\d+\.\d+\n$/);
-    const help = await kvpolicy(["stream", "--help"]);
+    const help = await runner.run(["stream", "--help"]);
     expect(help.code).toBe(0);
     for (const option of [
       "--text",
@@ -80,14 +52,14 @@ describe("kvpolicy", () => {
     ]) {
       expect(help.output).toContain(option);
     }
-    expect((await kvpolicy(["--help"])).output).toContain("stream");
+    expect((await runner.run(["--help"])).output).toContain("stream");
   });
 });
 
 describe("kvpolicy stream", () => {
   it("reads a little with the tiny model and writes results and a report", async () => {
     const words = "stream --tokens 90 --budget 24 --stride 1 --out small";
-    const { code, output } = await kvpolicy(words.split(" "));
+    const { code, output } = await runner.run(words.split(" "));
     expect(code).toBe(0);
     for (const name of ["dense", "window", "recompute", "sink-window"]) expect(output).toContain(name);
     const results = await readResults("small");
@@ -108,7 +80,7 @@ describe("kvpolicy stream", () => {
   });
 
   it("reads standard input, and says when the text is shorter than the budget", async () => {
-    const { code, output } = await kvpolicy(["stream", "--text", "-", "--out", "input"], {
+    const { code, output } = await runner.run(["stream", "--text", "-", "--out", "input"], {
       input: "A whale.",
     });
     expect(code).toBe(0);
@@ -128,14 +100,16 @@ describe("kvpolicy stream", () => {
       "--out",
       "json",
     ];
-    const { code, output, errors } = await kvpolicy(words);
+    const { code, output, errors } = await runner.run(words);
     expect(code).toBe(0);
     expect(errors).toBe("");
-    expect(parseResults(JSON.parse(output)).policies).toHaveLength(1);
+    expect(streamOf(output).policies).toHaveLength(1);
   });
 
   it("keeps what was measured after Ctrl-C", async () => {
-    const { code, output, errors } = await kvpolicy([...ENDLESS, "--out", "cut"], { interrupts: 1 });
+    const { code, output, errors } = await runner.run([...ENDLESS, "--out", "cut"], {
+      signalAfter: interrupt(isAtWork),
+    });
     expect(errors).toContain("Stopping");
     expect(code).toBe(130);
     expect(output).toContain("Partial");
@@ -147,7 +121,9 @@ describe("kvpolicy stream", () => {
   });
 
   it("ends at once at the second Ctrl-C", async () => {
-    expect(await kvpolicy([...ENDLESS, "--out", "killed"], { interrupts: 2 })).toMatchObject({
+    expect(
+      await runner.run([...ENDLESS, "--out", "killed"], { signalAfter: interrupt(isAtWork, 2) }),
+    ).toMatchObject({
       code: null,
       signal: "SIGINT",
     });
@@ -171,7 +147,7 @@ describe("kvpolicy stream", () => {
       [["--nonsense"], "--nonsense"],
     ];
     for (const [words, problem] of cases) {
-      const { code, output, errors } = await kvpolicy(["stream", "--tokens", "10", ...words]);
+      const { code, output, errors } = await runner.run(["stream", "--tokens", "10", ...words]);
       expect([words, code]).toEqual([words, 2]);
       expect(output).toBe("");
       expect(errors.trimEnd().split("\n")).toHaveLength(1);

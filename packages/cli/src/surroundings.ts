@@ -4,17 +4,15 @@ import { basename } from "node:path";
 import type { Surroundings } from "@kvpolicy/bench";
 import { getModuleVersion } from "node-llama-cpp";
 
+import type { CommonOptions } from "./common-options.js";
 import type { LoadedModel } from "./load-model.js";
-import type { LoadedText } from "./load-text.js";
-import type { StreamCommandOptions } from "./stream-options.js";
 import { packageVersion } from "./versions.js";
 
 /** Where, with what and on what is measured, for the record. No path of this machine is in it. */
 export async function describeSurroundings(
   argv: readonly string[],
-  { equal, budget, keys, values, threads, seed }: StreamCommandOptions,
+  { keys, values, threads }: Pick<CommonOptions, "keys" | "values" | "threads">,
   loaded: LoadedModel,
-  { name, sha256 }: LoadedText,
 ): Promise<Surroundings> {
   const processors = cpus();
   return {
@@ -39,14 +37,7 @@ export async function describeSurroundings(
       trainedLength: loaded.model.trainContextSize,
       disclosure: loaded.disclosure,
     },
-    text: { name, sha256 },
-    settings: {
-      meanCells: equal === "mean" ? budget : null,
-      keyType: keys,
-      valueType: values,
-      threads: threads ?? null,
-      seed,
-    },
+    engine: { keyType: keys, valueType: values, threads: threads ?? null },
   };
 }
 

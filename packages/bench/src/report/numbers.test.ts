@@ -43,7 +43,7 @@ describe("other numbers", () => {
     expect([formatMebibytes(3 * 2 ** 20), formatMebibytes(null)]).toEqual(["3.00", "–"]);
     expect([formatTimes(8.123), formatTimes(null)]).toEqual(["8.12×", "–"]);
     expect([formatInterval({ lower: 1.827, upper: 10.96 }), formatInterval(null)]).toEqual([
-      "1.82 … 11.0",
+      "1.83 … 11.0",
       "–",
     ]);
     expect([59_499, 59_500, 3_599_499, 3_600_000, -5, NaN].map(formatDuration)).toEqual([

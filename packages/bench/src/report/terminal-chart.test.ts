@@ -85,6 +85,17 @@ describe("renderTerminalChart", () => {
     expect(text.indexOf("◄ rises")).toBeLessThan(text.indexOf("◄ falls"));
   });
 
+  it("names two lines that end at the same place in two rows", () => {
+    const text = renderTerminalChart(chartOf({}, line("one", 0, 5), line("two", 10, 5)), {
+      width: 60,
+      height: 8,
+    });
+    const rows = text.split("\n");
+    const [one, two] = ["one", "two"].map((name) => rows.findIndex((row) => row.endsWith(`◄ ${name}`)));
+    expect(one).toBeGreaterThan(0);
+    expect(Math.abs(one! - two!)).toBe(1);
+  });
+
   it("keeps to its width whatever the names", () => {
     for (const width of [60, 80, 120]) {
       const text = renderTerminalChart(chartOf({}, line("a".repeat(90), 1, 2), line("b", 2, 1)), { width });

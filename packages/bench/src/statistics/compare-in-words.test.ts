@@ -19,7 +19,7 @@ describe("compareInWords", () => {
     [1.83, 1.83, "A is worse than B by 83 %."],
     [8.1, 12.4, "A is worse than B by 710 to 1,140 %."],
     [1.01, 1.02, "A is worse than B by 1.0 to 2.0 %, within the margin of 3 %: not inferior."],
-    [1.01, 1.0301, "A is worse than B by 1.0 to 3.0 %."],
+    [1.01, 1.0301, "A is worse than B by 1.0 to 3.1 %."],
     // Wholly below 1.
     [0.5, 0.6, "A is better than B by 40 to 50 %."],
     [0.98, 0.99, "A is better than B by 1.0 to 2.0 %."],
@@ -27,11 +27,12 @@ describe("compareInWords", () => {
     [1, 1, "A and B do exactly the same."],
     [0.98, 1.02, "A and B are the same within 3 %: from 2.0 % better to 2.0 % worse."],
     [0.9, 1.02, "A is not inferior to B: at most 2.0 % worse."],
-    [0.98, 1.2, "B is not inferior to A: at most 2.0 % worse."],
+    // 1 / 0.98 is 1.0204: no bound is rounded down.
+    [0.98, 1.2, "B is not inferior to A: at most 2.1 % worse."],
     [0.85, 1.2, "A against B: no verdict, anything from 15 % better to 20 % worse."],
     // One bound on the line: no difference is claimed.
-    [1, 1.2, "B is not inferior to A: at most 0.0 % worse."],
-    [0.8, 1, "A is not inferior to B: at most 0.0 % worse."],
+    [1, 1.2, "B is not inferior to A: at most 0 % worse."],
+    [0.8, 1, "A is not inferior to B: at most 0 % worse."],
   ])("puts %d … %d in words", (lower, upper, expected) => {
     expect(words(lower, upper)).toBe(expected);
   });

@@ -31,11 +31,22 @@ export function compareInWords(name: string, reference: string, interval: Interv
   return `${name} against ${reference}: no verdict, anything from ${percent(1 - lower)} better to ${percent(upper - 1)} worse.`;
 }
 
+/** Bounds in per cent, rounded outwards: no figure promises more than was found. */
 function percentages(from: number, to: number): string {
-  const [least, most] = [from, to].map((share) => formatNumber(share * 100, 2));
-  return least === most ? `${least ?? ""} %` : `${least ?? ""} to ${most ?? ""} %`;
+  const [least, most] = [roundTo(from * 100, Math.floor), roundTo(to * 100, Math.ceil)];
+  return least === most ? `${least} %` : `${least} to ${most} %`;
 }
 
 function percent(share: number): string {
-  return `${formatNumber(share * 100, 2)} %`;
+  return `${roundTo(share * 100, Math.ceil)} %`;
+}
+
+/** Two significant digits, or all before the point, rounded as told. */
+function roundTo(value: number, round: (value: number) => number): string {
+  if (value === 0) return "0";
+  const scale = Math.max(1, 10 ** (1 - Math.floor(Math.log10(value))));
+  // What lies within a rounding error of a round number is that number.
+  const scaled = value * scale;
+  const nearest = Math.round(scaled);
+  return formatNumber((Math.abs(scaled - nearest) < 1e-9 ? nearest : round(scaled)) / scale, 2);
 }

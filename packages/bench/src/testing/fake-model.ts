@@ -1,5 +1,6 @@
 import { createStream } from "@kvpolicy/core";
-import { FakeBackend, type FakeBackendOptions } from "@kvpolicy/core/testing";
+import type { FakeBackend } from "@kvpolicy/core/testing";
+import { type FakeBackendOptions } from "@kvpolicy/core/testing";
 
 import type { MeasuredModel, MeasuredStream, OpenMeasuredOptions } from "../measure/measured-model.js";
 import { FakeClock, TimedBackend, type FakeCosts } from "./fake-contender.js";
@@ -34,12 +35,15 @@ export function fakeModel(options: FakeModelOptions = {}): MeasuredModel {
     trainedLength,
     encode: (text) => Uint32Array.from(text, (character) => (character.codePointAt(0) ?? 0) % 256),
     findTokens: (isWanted) =>
-      Array.from({ length: 256 }, (_, token) => token).filter((token) => isWanted(String.fromCharCode(token))),
-    open: (asked) => Promise.resolve().then((): MeasuredStream => {
-      const { policy, budget, bos: wantsBos = bos !== undefined } = asked;
-      const backend = new TimedBackend({ ...capabilities, capacity: budget }, clock, costs);
-      onOpen?.(backend, asked);
-      return createStream({ backend, policy, budget, ...(wantsBos && bos !== undefined && { bos }) });
-    }),
+      Array.from({ length: 256 }, (_, token) => token).filter((token) =>
+        isWanted(String.fromCharCode(token)),
+      ),
+    open: (asked) =>
+      Promise.resolve().then((): MeasuredStream => {
+        const { policy, budget, bos: wantsBos = bos !== undefined } = asked;
+        const backend = new TimedBackend({ ...capabilities, capacity: budget }, clock, costs);
+        onOpen?.(backend, asked);
+        return createStream({ backend, policy, budget, ...(wantsBos && bos !== undefined && { bos }) });
+      }),
   };
 }

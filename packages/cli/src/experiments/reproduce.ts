@@ -230,7 +230,7 @@ function part(
 function lineOf({ name, options }: ExperimentCommand, words: Words, line: string): string {
   const own = Object.entries(words).flatMap(([word, value]) => {
     const flag = options.find((option) => option.attributeName() === word)?.long;
-    if (flag === undefined || flag === null) return [];
+    if (flag === undefined) return [];
     if (value === true) return [flag];
     return (Array.isArray(value) ? value : [value]).map((one) => `${flag} ${String(one)}`);
   });

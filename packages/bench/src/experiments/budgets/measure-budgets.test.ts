@@ -50,13 +50,13 @@ describe("measureBudgets", () => {
         perplexity.full.tokens,
       ]),
     ).toEqual([
-      ["12 cells", 12, 12, 168],
-      ["20 cells", 20, 20, 168],
-      ["32 cells", 32, 32, 168],
+      ["budget 12", 12, 12, 168],
+      ["budget 20", 20, 20, 168],
+      ["budget 32", 32, 32, 168],
     ]);
     expect(policies.map(({ ratio }) => ratio && [ratio.reference, ratio.tokens])).toEqual([
-      ["32 cells", 168],
-      ["32 cells", 168],
+      ["budget 32", 168],
+      ["budget 32", 168],
       null,
     ]);
     expectPlainData(results);
@@ -94,13 +94,13 @@ describe("measureBudgets", () => {
   it("puts down why a budget cannot work, and goes on with the others", async () => {
     const results = await measureBudgets({ ...OPTIONS, budgets: [4, 20, 32] });
     const [small, middle] = results.comparison.policies;
-    expect(small).toMatchObject({ name: "4 cells", status: "failed", budget: null, ratio: null });
-    expect(middle).toMatchObject({ status: "complete", ratio: { reference: "32 cells" } });
+    expect(small).toMatchObject({ name: "budget 4", status: "failed", budget: null, ratio: null });
+    expect(middle).toMatchObject({ status: "complete", ratio: { reference: "budget 32" } });
     expectPlainData(results);
     const { charts, notes, tables, verdicts } = describeBudgets(results);
     expect(charts[0]?.series[0]?.points.map(({ x }) => x)).toEqual([20, 32]);
-    expect(notes.some((note) => note.startsWith("4 cells stopped after 0 tokens (config): "))).toBe(true);
-    expect(tables[0]?.rows.map(([name]) => name)).toEqual(["4 cells (failed)", "20 cells", "32 cells"]);
+    expect(notes.some((note) => note.startsWith("budget 4 stopped after 0 tokens (config): "))).toBe(true);
+    expect(tables[0]?.rows.map(([name]) => name)).toEqual(["budget 4 (failed)", "budget 20", "budget 32"]);
     expect(verdicts).toHaveLength(1);
   });
 
@@ -138,8 +138,8 @@ describe("describeBudgets", () => {
     };
     const section = describeBudgets(withIntervals);
     expect(section.verdicts).toEqual([
-      "12 cells is worse than 32 cells by 20 to 30 %.",
-      "20 cells against 32 cells: no verdict, too little was read for an interval.",
+      "budget 12 is worse than budget 32 by 20 to 30 %.",
+      "budget 20 against budget 32: no verdict, too little was read for an interval.",
     ]);
     expect(section.lead).toMatch(/^four sinks reads 200 tokens of A book; /);
     expect(section.charts[0]?.series[0]?.points.map(({ x, y }) => [x, y])).toEqual(

@@ -60,5 +60,5 @@ export async function measureBudgets(options: MeasureBudgetsOptions): Promise<Bu
 
 /** Name of the row with such a budget. */
 export function nameOf(budget: number): string {
-  return `${budget} cells`;
+  return `budget ${budget}`;
 }

@@ -24,13 +24,7 @@ export function describePerplexity(results: PerplexityResults): ReportSection {
     verdicts: verdictsOf(results),
     notes: [
       ...(partial ? ["Partial: the run was stopped. Every figure is over what had been read."] : []),
-      ...new Set(
-        comparisons.flatMap((comparison) =>
-          runNotes({ ...comparison, partial: false }).map(
-            (note) => `Budget ${comparison.settings.budget}: ${note}`,
-          ),
-        ),
-      ),
+      ...settings.budgets.flatMap((budget) => notesOf(results, budget)),
     ],
     charts: [
       ...(budgets.length > 1 ? [chartOverBudgets(results)] : []),
@@ -54,6 +48,22 @@ export function describePerplexity(results: PerplexityResults): ReportSection {
       ["seed of the intervals", String(settings.seed)],
     ],
   };
+}
+
+/** What has to be known of the readings at a budget; of which text it is, unless it is the same of all. */
+function notesOf({ comparisons }: PerplexityResults, budget: number): string[] {
+  const notes = comparisons
+    .filter(({ settings }) => settings.budget === budget)
+    .map((comparison) => ({
+      text: comparison.text.name,
+      notes: runNotes({ ...comparison, partial: false }),
+    }));
+  const [first, ...others] = notes;
+  const common = first?.notes.filter((note) => others.every((other) => other.notes.includes(note))) ?? [];
+  const own = notes.flatMap(({ text, notes: all }) =>
+    all.filter((note) => !common.includes(note)).map((note) => `Budget ${budget}, ${text}: ${note}`),
+  );
+  return [...common.map((note) => `Budget ${budget}: ${note}`), ...own];
 }
 
 function listBudgets(budgets: readonly number[]): string {

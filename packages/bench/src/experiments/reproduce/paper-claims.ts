@@ -315,7 +315,7 @@ function judgeBudgets(found: Found): Judgement {
   if (!results) return NOT_RUN;
   const rows = results.comparison.policies;
   const ours = rows
-    .map(({ name, perplexity }) => `${formatNumber(perplexity.full.value)} with ${name}`)
+    .map(({ name, perplexity }) => `${formatNumber(perplexity.full.value)} at ${name}`)
     .join(", ");
   const others = rows.filter(({ ratio }) => ratio !== null);
   if (others.length === 0 || others.some(({ ratio }) => !ratio?.interval))

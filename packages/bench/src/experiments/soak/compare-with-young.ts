@@ -2,7 +2,7 @@ import { movingBlockBootstrap } from "../../statistics/bootstrap.js";
 import { mean } from "../../statistics/perplexity.js";
 import type { MeasuredStream } from "../../measure/measured-model.js";
 import type { LoopedText } from "./looped-text.js";
-import { judgeRatio } from "./ratio-of-means.js";
+import { judgeRatio } from "./judge-ratio.js";
 import type { SideBySide } from "./results.js";
 
 /** Tokens that the young stream has read when the comparison begins. */

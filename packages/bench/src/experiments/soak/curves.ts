@@ -1,7 +1,8 @@
 import { movingBlockBootstrap, type MeanInterval } from "../../statistics/bootstrap.js";
 import { mean } from "../../statistics/perplexity.js";
 import { quantiles } from "../../statistics/quantiles.js";
-import { judgeRatio, ratioOfMeans } from "./ratio-of-means.js";
+import { ratioOfMeans } from "../../statistics/ratio-of-means.js";
+import { judgeRatio } from "./judge-ratio.js";
 import type { SoakResults } from "./results.js";
 import type { SoakState } from "./soak-state.js";
 

@@ -1,6 +1,6 @@
 import { formatCount, NOTHING } from "../../report/numbers.js";
 import type { Interval } from "../../results/header.js";
-import { FLAT } from "./ratio-of-means.js";
+import { FLAT } from "./judge-ratio.js";
 
 /** A ratio with its interval, in words. */
 export function describeRatio({

@@ -2,7 +2,8 @@ import { describe, expect, it } from "vitest";
 
 import { movingBlockBootstrap } from "../../statistics/bootstrap.js";
 import { createRandom } from "../../statistics/random.js";
-import { judgeRatio, ratioOfMeans } from "./ratio-of-means.js";
+import { ratioOfMeans } from "../../statistics/ratio-of-means.js";
+import { judgeRatio } from "./judge-ratio.js";
 
 const meanOf = (mean: number, lower: number, upper: number) => ({
   mean,
