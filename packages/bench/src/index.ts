@@ -47,20 +47,20 @@ export type {
 } from "./experiments/chat-eval/chat-contender.js";
 export { measureChatEval, type ChatEvalOptions } from "./experiments/chat-eval/measure-chat-eval.js";
 export { readQuestions, type ChatQuestion } from "./experiments/chat-eval/read-questions.js";
-export type { ChatEvalResults } from "./experiments/chat-eval/results.js";
+export type { ChatEvalResults } from "./experiments/chat-eval/chat-eval-results.js";
 export type { LatencyContender } from "./experiments/latency/latency-contender.js";
 export { measureLatency, type MeasureLatencyOptions } from "./experiments/latency/measure-latency.js";
-export type { LatencyResults } from "./experiments/latency/results.js";
+export type { LatencyResults } from "./experiments/latency/latency-results.js";
 export { measureSoak } from "./experiments/soak/measure-soak.js";
 export type { SoakOptions } from "./experiments/soak/prepare-soak.js";
-export type { SoakResults } from "./experiments/soak/results.js";
+export type { SoakResults } from "./experiments/soak/soak-results.js";
 export type { SoakStorage, StoredStream } from "./experiments/soak/storage.js";
 export {
   measureStreamEval,
   STREAM_EVAL_DEFAULTS,
   type StreamEvalOptions,
 } from "./experiments/stream-eval/measure-stream-eval.js";
-export type { StreamEvalResults } from "./experiments/stream-eval/results.js";
+export type { StreamEvalResults } from "./experiments/stream-eval/stream-eval-results.js";
 export {
   reproduce,
   type ReproduceOptions,

@@ -5,10 +5,10 @@ import { budgetsResultsSchema } from "../experiments/budgets/budgets-results.js"
 import { perplexityResultsSchema } from "../experiments/perplexity/perplexity-results.js";
 import { probeResultsSchema, sinksResultsSchema } from "../experiments/sinks/sinks-results.js";
 import { reproduceResultsSchema } from "../experiments/reproduce/reproduce-results.js";
-import { chatEvalResultsSchema } from "../experiments/chat-eval/results.js";
-import { latencyResultsSchema } from "../experiments/latency/results.js";
-import { soakResultsSchema } from "../experiments/soak/results.js";
-import { streamEvalResultsSchema } from "../experiments/stream-eval/results.js";
+import { chatEvalResultsSchema } from "../experiments/chat-eval/chat-eval-results.js";
+import { latencyResultsSchema } from "../experiments/latency/latency-results.js";
+import { soakResultsSchema } from "../experiments/soak/soak-results.js";
+import { streamEvalResultsSchema } from "../experiments/stream-eval/stream-eval-results.js";
 import { streamResultsSchema } from "../experiments/stream/stream-results.js";
 
 /** Version of the format of `results.json`. */

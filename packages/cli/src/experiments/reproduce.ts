@@ -31,6 +31,12 @@ const DECODED_TOKENS = 24;
 /** Tokens of a pass of the soak, more than the blocks that its interval takes, and no multiple of a stride. */
 const SHORTEST_PASS = 2750;
 
+/** Tokens of a line of the record, and how often it is read: by two policies, and again for the margins. */
+const TOKENS_PER_LINE = 26;
+const READINGS_PER_LINE = 10;
+/** Cells that hold some lines. */
+const SHORTEST_RECORD_BUDGET = 256;
+
 const rawSchema = z.object({
   text: textName,
   minutes: wholeNumber(1),
@@ -168,7 +174,15 @@ function partsOf(plan: Plan): ReproductionPart[] {
       minutes: String(Math.max(1, Math.round(minutes))),
       qualityTokens: "0",
     })),
-    part(plan, streamEvalCommand, 14, () => ({})),
+    part(plan, streamEvalCommand, 14, (minutes) => {
+      const lines = fits({ minutes, milliseconds: pace.read * TOKENS_PER_LINE * READINGS_PER_LINE });
+      return {
+        budget: String(Math.max(budget, SHORTEST_RECORD_BUDGET)),
+        stride: String(common.defaults.stride),
+        every: "5",
+        lines: String(clamp(lines, 200, 400)),
+      };
+    }),
     part(
       plan,
       chatEvalCommand,

@@ -1,7 +1,7 @@
 import { KVPolicyError } from "@kvpolicy/core";
 
 import type { ChatContender, MeasuredChat } from "./chat-contender.js";
-import type { ChatEvalContender, ChatEvalTurn } from "./results.js";
+import type { ChatEvalContender, ChatEvalTurn } from "./chat-eval-results.js";
 
 /** What the turns of a conversation have in common. */
 export interface ConversationOptions {

@@ -7,7 +7,7 @@ import {
   NOTHING,
 } from "../../report/numbers.js";
 import type { Chart, Definition, ReportSection, TextTable } from "../../report/report-section.js";
-import type { ChatEvalContender, ChatEvalPhase, ChatEvalResults, ChatEvalTurn } from "./results.js";
+import type { ChatEvalContender, ChatEvalPhase, ChatEvalResults, ChatEvalTurn } from "./chat-eval-results.js";
 import type { Estimate } from "./turn-statistics.js";
 
 /** Puts the results of a chat evaluation into words, charts and tables. */

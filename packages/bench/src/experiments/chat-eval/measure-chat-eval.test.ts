@@ -6,7 +6,7 @@ import { fakeModel } from "../../testing/fake-model.js";
 import { fakeSurroundings } from "../../testing/fake-surroundings.js";
 import type { ExperimentProgress } from "../experiment.js";
 import { measureChatEval, type ChatEvalOptions } from "./measure-chat-eval.js";
-import { chatEvalResultsSchema } from "./results.js";
+import { chatEvalResultsSchema } from "./chat-eval-results.js";
 
 const QUESTIONS = {
   name: "two questions",

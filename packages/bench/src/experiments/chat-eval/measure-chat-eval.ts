@@ -4,7 +4,7 @@ import type { ExperimentOptions } from "../experiment.js";
 import type { ChatContender } from "./chat-contender.js";
 import { Conversation } from "./conversation.js";
 import type { ChatQuestion } from "./read-questions.js";
-import type { ChatEvalContender, ChatEvalResults } from "./results.js";
+import type { ChatEvalContender, ChatEvalResults } from "./chat-eval-results.js";
 import {
   compareTurns,
   firstEviction,

@@ -1,6 +1,6 @@
 import { mean } from "../../statistics/perplexity.js";
 import { quantiles } from "../../statistics/quantiles.js";
-import type { ChatEvalPhase, ChatEvalRatios, ChatEvalTurn } from "./results.js";
+import type { ChatEvalPhase, ChatEvalRatios, ChatEvalTurn } from "./chat-eval-results.js";
 import { meanOfTurns, ratioOfTurns } from "./turn-statistics.js";
 
 /** Turn indices, start included, end excluded. */

@@ -1,6 +1,6 @@
 import { logLogSlope, type PowerLawPoint } from "../../statistics/log-log-slope.js";
 import { ratioOfMeans, type Estimate } from "../../statistics/ratio-of-means.js";
-import type { LatencyBudget, LatencyRatio, LatencyRow, LatencySlope } from "./results.js";
+import type { LatencyBudget, LatencyRatio, LatencyRow, LatencySlope } from "./latency-results.js";
 
 /** How much the cells that a token sees on average may differ for a length that still counts as equal. */
 export const LENGTH_TOLERANCE = 0.05;

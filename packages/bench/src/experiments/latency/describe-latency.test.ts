@@ -9,7 +9,7 @@ import { fakeSurroundings } from "../../testing/fake-surroundings.js";
 import { describeLatency } from "./describe-latency.js";
 import { judgeLatency, judgeSlope } from "./judge-latency.js";
 import { measureLatency, type MeasureLatencyOptions } from "./measure-latency.js";
-import type { LatencyResults } from "./results.js";
+import type { LatencyResults } from "./latency-results.js";
 
 async function measure(given: Partial<MeasureLatencyOptions> = {}): Promise<LatencyResults> {
   const clock = new FakeClock();

@@ -4,7 +4,7 @@ import { LENGTH_TOLERANCE } from "./compare-latencies.js";
 import { latencyCharts, ratioStrides } from "./latency-charts.js";
 import { formatReach, latencyTables } from "./latency-tables.js";
 import { judgeLatency } from "./judge-latency.js";
-import type { LatencyBudget, LatencyResults } from "./results.js";
+import type { LatencyBudget, LatencyResults } from "./latency-results.js";
 
 /** What the report says of a latency measurement. */
 export function describeLatency(results: LatencyResults): ReportSection {

@@ -1,7 +1,7 @@
 import { formatCount, formatNumber } from "../../report/numbers.js";
 import { ratioStrides } from "./latency-charts.js";
 import { formatEstimate } from "./latency-tables.js";
-import type { LatencyResults, LatencySlope } from "./results.js";
+import type { LatencyResults, LatencySlope } from "./latency-results.js";
 
 /** The stride of the paper. */
 const PAPER_STRIDE = 1;

@@ -1,7 +1,7 @@
 import type { Chart, ChartSeries } from "../../report/report-section.js";
 import type { Estimate } from "../../statistics/ratio-of-means.js";
 import { PAPER_FIGURES } from "./paper-figures.js";
-import type { LatencyQuality, LatencyResults } from "./results.js";
+import type { LatencyQuality, LatencyResults } from "./latency-results.js";
 
 type Point = ChartSeries["points"][number];
 

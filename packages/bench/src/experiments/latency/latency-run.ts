@@ -4,7 +4,7 @@ import type { MeasuredModel, MeasuredStream } from "../../measure/measured-model
 import { movingBlockBootstrap } from "../../statistics/bootstrap.js";
 import { quantiles } from "../../statistics/quantiles.js";
 import { evaluatedTokens, unitTokens, type LatencyContender } from "./latency-contender.js";
-import type { LatencyRow } from "./results.js";
+import type { LatencyRow } from "./latency-results.js";
 
 /** What the runs of a measurement share. */
 export interface LatencyRunOptions {

@@ -4,7 +4,7 @@ import { quantiles } from "../../statistics/quantiles.js";
 import type { Estimate } from "../../statistics/ratio-of-means.js";
 import { ratioStrides } from "./latency-charts.js";
 import { PAPER_FIGURES } from "./paper-figures.js";
-import type { LatencyBudget, LatencyQuality, LatencyResults } from "./results.js";
+import type { LatencyBudget, LatencyQuality, LatencyResults } from "./latency-results.js";
 
 /** The numbers of a latency measurement. */
 export function latencyTables(results: LatencyResults): TextTable[] {

@@ -1,6 +1,6 @@
 import { findProblem, type LatencyContender } from "./latency-contender.js";
 import { LatencyRun, type LatencyRunOptions } from "./latency-run.js";
-import type { LatencyBudget } from "./results.js";
+import type { LatencyBudget } from "./latency-results.js";
 import { takeTurns } from "./take-turns.js";
 
 /** Options of {@link measureBudget}. */

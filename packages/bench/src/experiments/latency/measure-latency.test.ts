@@ -12,7 +12,7 @@ import { fakeSurroundings } from "../../testing/fake-surroundings.js";
 import { createRandom } from "../../statistics/random.js";
 import type { LatencyContender } from "./latency-contender.js";
 import { measureLatency, type MeasureLatencyOptions } from "./measure-latency.js";
-import { latencyResultsSchema, type LatencyResults, type LatencyRow } from "./results.js";
+import { latencyResultsSchema, type LatencyResults, type LatencyRow } from "./latency-results.js";
 
 const DENSE: LatencyContender = { name: "dense", kind: "dense", stride: null, create: () => dense() };
 

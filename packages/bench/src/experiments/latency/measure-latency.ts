@@ -5,7 +5,7 @@ import { compareLatencies, fitSlopes } from "./compare-latencies.js";
 import type { LatencyContender } from "./latency-contender.js";
 import { measureBudget } from "./measure-budget.js";
 import { evictingOf, measureQuality, planQuality } from "./measure-quality.js";
-import type { LatencyBudget, LatencyResults } from "./results.js";
+import type { LatencyBudget, LatencyResults } from "./latency-results.js";
 
 /** Options of {@link measureLatency}. */
 export interface MeasureLatencyOptions extends ExperimentOptions {

@@ -5,7 +5,7 @@ import { compareOnText } from "../compare-on-text.js";
 import { evaluatedTokens, findProblem, unitTokens, type LatencyContender } from "./latency-contender.js";
 import { formatTime } from "./format-time.js";
 import type { MeasureLatencyOptions } from "./measure-latency.js";
-import type { LatencyQuality, LatencyRow } from "./results.js";
+import type { LatencyQuality, LatencyRow } from "./latency-results.js";
 
 /** What of a measurement of latency its perplexities depend on. */
 export interface MeasureQualityOptions {

@@ -3,7 +3,7 @@ import { mean } from "../../statistics/perplexity.js";
 import type { MeasuredStream } from "../../measure/measured-model.js";
 import type { LoopedText } from "./looped-text.js";
 import { judgeRatio } from "./judge-ratio.js";
-import type { SideBySide } from "./results.js";
+import type { SideBySide } from "./soak-results.js";
 
 /** Tokens that the young stream has read when the comparison begins. */
 export const YOUNG_AGE = 10_000;

@@ -3,7 +3,7 @@ import { mean } from "../../statistics/perplexity.js";
 import { quantiles } from "../../statistics/quantiles.js";
 import { ratioOfMeans } from "../../statistics/ratio-of-means.js";
 import { judgeRatio } from "./judge-ratio.js";
-import type { SoakResults } from "./results.js";
+import type { SoakResults } from "./soak-results.js";
 import type { SoakState } from "./soak-state.js";
 
 /** Chunks are few and long: blocks of any length, and as few as the widening for few blocks is good for. */

@@ -4,7 +4,7 @@ import { describe, expect, it } from "vitest";
 import { renderTerminalChart } from "../../report/terminal-chart.js";
 import { fakeSurroundings } from "../../testing/fake-surroundings.js";
 import { describeSoak } from "./describe-soak.js";
-import { soakResultsSchema, type SoakResults } from "./results.js";
+import { soakResultsSchema, type SoakResults } from "./soak-results.js";
 
 const MEBIBYTE = 2 ** 20;
 

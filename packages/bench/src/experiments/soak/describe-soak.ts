@@ -1,7 +1,7 @@
 import { formatCount, formatDuration } from "../../report/numbers.js";
 import type { ReportSection } from "../../report/report-section.js";
 import { BLOCK_TOKENS, NLL_TOLERANCE } from "./passes.js";
-import type { SoakResults } from "./results.js";
+import type { SoakResults } from "./soak-results.js";
 import { memoryChart, passChart, timeChart } from "./soak-charts.js";
 import { passTable, segmentTable, verdictTable } from "./soak-tables.js";
 import { describeLatency, describeLikelihood, describeMemory, describeSideBySide } from "./soak-verdicts.js";

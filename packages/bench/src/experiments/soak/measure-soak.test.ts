@@ -11,7 +11,7 @@ import { fakeModel } from "../../testing/fake-model.js";
 import { FAKE_TEXT, fakeSurroundings } from "../../testing/fake-surroundings.js";
 import { measureSoak } from "./measure-soak.js";
 import type { SoakOptions } from "./prepare-soak.js";
-import { soakResultsSchema, type SoakResults } from "./results.js";
+import { soakResultsSchema, type SoakResults } from "./soak-results.js";
 import type { SoakStorage } from "./storage.js";
 
 const BUDGET = 16;

@@ -1,7 +1,7 @@
 import { compareLatency, compareMemory, foldSegments, listSessions } from "./curves.js";
 import { judgeLikelihood, listPasses } from "./passes.js";
 import { prepareSoak, type Soak, type SoakOptions } from "./prepare-soak.js";
-import type { SoakResults } from "./results.js";
+import type { SoakResults } from "./soak-results.js";
 import { beginSession, compareAtEnd, openStored, readAll, type SoakSession } from "./soak-session.js";
 
 /**

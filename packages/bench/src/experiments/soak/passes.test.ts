@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 
 import { createRandom } from "../../statistics/random.js";
 import { addLikelihoods, judgeLikelihood, listPasses } from "./passes.js";
-import type { SoakPass } from "./results.js";
+import type { SoakPass } from "./soak-results.js";
 import { beginState, type SoakState } from "./soak-state.js";
 
 const PASS = 128 * 100 + 50;

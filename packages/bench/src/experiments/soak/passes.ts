@@ -1,6 +1,6 @@
 import { mean } from "../../statistics/perplexity.js";
 import { movingBlockBootstrap } from "../../statistics/bootstrap.js";
-import type { SoakPass, SoakResults } from "./results.js";
+import type { SoakPass, SoakResults } from "./soak-results.js";
 import type { SoakState } from "./soak-state.js";
 
 /** Tokens whose likelihoods make one mean. */

@@ -1,6 +1,6 @@
 import type { Chart } from "../../report/report-section.js";
 import { NLL_TOLERANCE } from "./passes.js";
-import type { SoakResults } from "./results.js";
+import type { SoakResults } from "./soak-results.js";
 import { formatDifference } from "./soak-words.js";
 
 /** Time per token over the tokens read. */

@@ -1,7 +1,7 @@
 import { z } from "zod";
 
 import { count } from "../../results/header.js";
-import { passSchema, sideBySideSchema } from "./results.js";
+import { passSchema, sideBySideSchema } from "./soak-results.js";
 
 const VERSION = 1;
 

@@ -2,7 +2,7 @@ import { formatCount, formatMebibytes, formatNumber, NOTHING } from "../../repor
 import type { TextTable } from "../../report/report-section.js";
 import type { Interval } from "../../results/header.js";
 import { BLOCK_TOKENS, NLL_TOLERANCE } from "./passes.js";
-import type { SoakResults } from "./results.js";
+import type { SoakResults } from "./soak-results.js";
 import { describeBounds, describeInterval, describeRange, formatDifference } from "./soak-words.js";
 
 /** Rows of the tables of segments and passes. */

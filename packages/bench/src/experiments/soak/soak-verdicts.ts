@@ -1,6 +1,6 @@
 import { formatCount, formatMebibytes, formatNumber } from "../../report/numbers.js";
 import { NLL_TOLERANCE } from "./passes.js";
-import type { SoakResults } from "./results.js";
+import type { SoakResults } from "./soak-results.js";
 import { describeCount, describeRange, describeRatio, formatDifference } from "./soak-words.js";
 
 const VERDICTS = {
