@@ -47,7 +47,7 @@ export async function time(task: () => Promise<unknown>): Promise<number> {
   return performance.now() - start;
 }
 
-/** Three figures after the point are more than any of these measurements can bear. */
+/** Four significant figures are more than any of these measurements can bear. */
 export function round(value: number): number {
   return Number(value.toPrecision(4));
 }

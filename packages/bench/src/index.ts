@@ -66,7 +66,6 @@ export {
   type ReproduceOptions,
   type ReproductionPart,
 } from "./experiments/reproduce/reproduce.js";
-export { PAPER_CLAIMS, type PaperClaim } from "./experiments/reproduce/paper-claims.js";
 export type { ReproduceResults } from "./experiments/reproduce/reproduce-results.js";
 export { clusterInterval, type Cluster, type ClusterInterval } from "./statistics/cluster-interval.js";
 export { wilsonInterval } from "./statistics/wilson-interval.js";

@@ -105,10 +105,25 @@ export function processLine({ residentBytes, milliseconds }: Comparison): string
   return `${time}; resident memory of the whole process ${atStart ?? ""} MiB at the start, ${atPeak ?? ""} at the peak, ${atEnd ?? ""} at the end`;
 }
 
-/** What such a comparison does not show. */
-export const COMPARISON_LIMITS = [
-  "One text was read. The interval says how far the ratio may be due to chance within this text; it says nothing of other texts, other books or other languages.",
+/** What one text does not show. */
+export const ONE_TEXT_LIMIT =
+  "One text was read. The interval says how far the ratio may be due to chance within this text; it says nothing of other texts, other books or other languages.";
+
+/** What several texts do not show. */
+export const SEVERAL_TEXTS_LIMIT =
+  "The intervals over texts take these for a random sample of their kind, which texts that one happens to have are not.";
+
+/** What perplexity does not show. */
+export const PERPLEXITY_LIMITS = [
   "The models are not the paper's. What it measured on Llama-2, MPT, Falcon and Pythia is neither confirmed nor refuted here; the direction of an effect may be compared, its size may not.",
   "Perplexity says how well the next token is predicted. It does not show that a policy remembers anything: evicted text is gone under every one of them.",
-  "Times are of this machine, this engine and this load, for reading given text. Writing new text decodes one token at a time whatever the stride.",
 ];
+
+/** What times of reading do not show. */
+export const READING_TIME_LIMIT =
+  "Times are of this machine, this engine and this load, for reading given text. Writing new text decodes one token at a time whatever the stride.";
+
+/** How the intervals of token series come about. */
+export function bootstrapDefinition(seed: number): string {
+  return `moving-block bootstrap, of the paired differences where two are compared: blocks of at least 128 tokens, at least 64 of them, 2000 samples, seed ${seed}, widened for few blocks.`;
+}

@@ -1,5 +1,6 @@
 import { checkCount, KVPolicyError } from "@kvpolicy/core";
 
+import { disposeAll } from "./dispose-all.js";
 import type { Contender, TextHead } from "./contender.js";
 import { Reader, type Reading } from "./reader.js";
 
@@ -104,7 +105,7 @@ export async function readText(options: ReadTextOptions): Promise<Measurement> {
       readings,
     };
   } finally {
-    for (const reader of readings) await reader.dispose();
+    await disposeAll(readings);
   }
 }
 

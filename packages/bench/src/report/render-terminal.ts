@@ -30,6 +30,7 @@ export function renderTerminal(results: ExperimentResults, options: RenderTermin
     section.lead,
     section.notes.map((note) => yellow(`! ${note}`)).join("\n"),
     ...(disclosure === null ? [] : [`Model ${name}: ${disclosure}.`]),
+    section.limits.map((limit) => dim(`Not shown: ${limit}`)).join("\n"),
     section.definitions.map(({ term, meaning }) => dim(`${term}: ${meaning}`)).join("\n"),
   ]
     .filter((part) => part !== "")

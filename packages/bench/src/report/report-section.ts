@@ -1,4 +1,4 @@
-/** A figure or a word of an experiment, as it is shown on a terminal and in a report: plain text throughout. */
+/** What is said of one experiment on a terminal and in a report: plain text throughout. */
 export interface ReportSection {
   /** What was measured, in a few words. */
   readonly title: string;

@@ -92,6 +92,7 @@ function specOf(chart: Chart, { width, height }: SvgChartOptions): TopLevelSpec 
       title: null,
       columns,
       symbolType: "stroke",
+      symbolOpacity: 1,
       labelLimit: Math.max(120, width - SYMBOL_WIDTH),
     },
   };

@@ -41,4 +41,13 @@ describe("results.json", () => {
     expect(addResults(addResults(undefined, first), again).experiments).toEqual([again]);
     expect(addResults(addResults(undefined, first), other).experiments).toEqual([other, first]);
   });
+
+  it("does not replace complete results by partial ones", async () => {
+    const complete = addResults(undefined, await stream());
+    const partial = { ...(await stream()), partial: true };
+    expect(addResults(complete, partial)).toBe(complete);
+    const begun = addResults(undefined, partial);
+    expect(addResults(begun, { ...partial, milliseconds: 5 }).experiments[0]?.milliseconds).toBe(5);
+    expect(addResults(begun, await stream()).experiments[0]?.partial).toBe(false);
+  });
 });

@@ -39,19 +39,19 @@ export const resultsFileSchema = z.object({
 /** What `results.json` holds: experiments, in the order in which the report shows them. */
 export type ResultsFile = z.infer<typeof resultsFileSchema>;
 
-/** Order of the experiments of one model in a report. */
-const ORDER: readonly ExperimentResults["experiment"][] = [
-  "reproduce",
-  "stream",
-  "perplexity",
-  "probe",
-  "sinks",
-  "budgets",
-  "latency",
-  "stream-eval",
-  "chat-eval",
-  "soak",
-];
+/** Place of an experiment among those of one model in a report. */
+const PLACES: Readonly<Record<ExperimentResults["experiment"], number>> = {
+  reproduce: 0,
+  stream: 1,
+  perplexity: 2,
+  probe: 3,
+  sinks: 4,
+  budgets: 5,
+  latency: 6,
+  "stream-eval": 7,
+  "chat-eval": 8,
+  soak: 9,
+};
 
 /**
  * Reads results back from parsed JSON.
@@ -70,14 +70,20 @@ export function parseResults(value: unknown): ResultsFile {
   });
 }
 
-/** Results with those of one more experiment, which replace those of the same experiment on the same model. The model comes first. */
+/**
+ * Results with those of one more experiment, which replace those of the same experiment on the same model. The model comes first.
+ *
+ * Partial results do not replace complete ones: the file comes back as it is then.
+ */
 export function addResults(file: ResultsFile | undefined, results: ExperimentResults): ResultsFile {
-  const others = (file?.experiments ?? []).filter(
-    ({ experiment, model }) => experiment !== results.experiment || model.sha256 !== results.model.sha256,
-  );
   const isOfModel = ({ model }: ExperimentResults): boolean => model.sha256 === results.model.sha256;
+  const isSame = (other: ExperimentResults): boolean =>
+    other.experiment === results.experiment && isOfModel(other);
+  const known = file?.experiments ?? [];
+  if (file && results.partial && known.some((other) => isSame(other) && !other.partial)) return file;
+  const others = known.filter((other) => !isSame(other));
   const own = [results, ...others.filter(isOfModel)].sort(
-    (one, other) => ORDER.indexOf(one.experiment) - ORDER.indexOf(other.experiment),
+    (one, other) => PLACES[one.experiment] - PLACES[other.experiment],
   );
   return { schemaVersion: VERSION, experiments: [...own, ...others.filter((other) => !isOfModel(other))] };
 }

@@ -1,4 +1,11 @@
-import { COMPARISON_LIMITS, definitions, runNotes } from "../../comparison/comparison-notes.js";
+import {
+  bootstrapDefinition,
+  definitions,
+  ONE_TEXT_LIMIT,
+  PERPLEXITY_LIMITS,
+  READING_TIME_LIMIT,
+  runNotes,
+} from "../../comparison/comparison-notes.js";
 import {
   formatCount,
   formatDuration,
@@ -50,7 +57,7 @@ export function describeBudgets({ settings, comparison, milliseconds }: BudgetsR
           "perplexity",
           "95 % interval",
           `ratio to ${largest}`,
-          "95 % interval",
+          "95 % of the ratio",
           "ms/token read",
         ],
         rows: policies.map(({ name, status, perplexity, ratio, millisecondsPerToken }) => [
@@ -67,7 +74,7 @@ export function describeBudgets({ settings, comparison, milliseconds }: BudgetsR
       ...(full ? [{ ...full, term: "perplexity" }] : []),
       {
         term: "95 % interval",
-        meaning: `moving-block bootstrap, of paired differences for the ratios: blocks of at least 128 tokens, at least 64 of them, 2000 samples, seed ${settings.seed}.`,
+        meaning: bootstrapDefinition(settings.seed),
       },
       {
         term: "ms/token read",
@@ -75,7 +82,9 @@ export function describeBudgets({ settings, comparison, milliseconds }: BudgetsR
       },
     ],
     limits: [
-      ...COMPARISON_LIMITS,
+      ONE_TEXT_LIMIT,
+      ...PERPLEXITY_LIMITS,
+      READING_TIME_LIMIT,
       "A larger cache need not predict better: the paper's table 6 is not monotone either.",
     ],
     settings: [

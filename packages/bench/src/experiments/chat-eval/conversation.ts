@@ -1,5 +1,6 @@
 import { KVPolicyError } from "@kvpolicy/core";
 
+import { isAbort } from "../../measure/is-abort.js";
 import type { ChatContender, MeasuredChat } from "./chat-contender.js";
 import type { ChatEvalContender, ChatEvalTurn } from "./chat-eval-results.js";
 
@@ -104,7 +105,7 @@ export class Conversation {
     try {
       await task();
     } catch (error) {
-      if (this.#options.signal?.aborted) return;
+      if (isAbort(error, this.#options.signal)) return;
       if (!KVPolicyError.isInstance(error)) throw error;
       this.error = { turn, code: error.code, message: error.message };
     }

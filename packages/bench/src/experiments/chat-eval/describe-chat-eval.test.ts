@@ -116,4 +116,10 @@ describe("describeChatEval", () => {
     ]);
     expect(tables[1]?.rows[1]?.slice(0, 4)).toEqual(["session", "0", "–", "–"]);
   });
+
+  it("has columns of different titles, and definitions that are sentences", async () => {
+    const { tables, definitions } = await describeFakes([ours, session], { turns: 400 });
+    for (const { columns } of tables) expect(new Set(columns).size).toBe(columns.length);
+    for (const { meaning } of definitions) expect(meaning).toMatch(/\.$/);
+  });
 });

@@ -7,8 +7,8 @@ import {
   NOTHING,
 } from "../../report/numbers.js";
 import type { Chart, Definition, ReportSection, TextTable } from "../../report/report-section.js";
+import type { Estimate } from "../../statistics/ratio-of-means.js";
 import type { ChatEvalContender, ChatEvalPhase, ChatEvalResults, ChatEvalTurn } from "./chat-eval-results.js";
-import type { Estimate } from "./turn-statistics.js";
 
 /** Puts the results of a chat evaluation into words, charts and tables. */
 export function describeChatEval(results: ChatEvalResults): ReportSection {
@@ -167,9 +167,9 @@ function tabulateTimes(contenders: readonly ChatEvalContender[]): TextTable {
     columns: [
       "conversation",
       "turns",
-      ...["time to first token", "95 %", "p50", "p95"],
-      ...["longest wait", "95 %", "p95"],
-      ...["whole turn", "95 %"],
+      ...["time to first token", "95 % interval", "p50", "p95"],
+      ...["longest wait", "95 % of the wait", "p95 of the wait"],
+      ...["whole turn", "95 % of the turn"],
     ],
     rows: contenders.flatMap(({ name, before, full }) =>
       [[`${name}, before`, before] as const, [`${name}, cache full`, full] as const].flatMap(
@@ -278,52 +278,52 @@ const DEFINITIONS: readonly Definition[] = [
   {
     term: "time to first token",
     meaning:
-      "from the question to the first piece of the answer's text that is handed out; an answer without text has none",
+      "from the question to the first piece of the answer's text that is handed out; an answer without text has none.",
   },
   {
     term: "longest wait",
     meaning:
-      "the longest time without a new piece of text, from the question to the end of its answer: the wait for the first piece, or a pause in the middle",
+      "the longest time without a new piece of text, from the question to the end of its answer: the wait for the first piece, or a pause in the middle.",
   },
-  { term: "whole turn", meaning: "from the question to the end of its answer" },
+  { term: "whole turn", meaning: "from the question to the end of its answer." },
   {
     term: "added",
     meaning:
-      "tokens of the message with what the template puts around it, and of the answer: what is new in a turn",
+      "tokens of the message with what the template puts around it, and of the answer: what is new in a turn.",
   },
   {
     term: "evaluated",
     meaning:
-      "tokens that the engine evaluated in a turn; more than were added where it evaluates tokens again that it had evaluated before",
+      "tokens that the engine evaluated in a turn; more than were added where it evaluates tokens again that it had evaluated before.",
   },
   {
     term: "evictions",
     meaning:
-      "how often something had to leave the cache: evictions of the policy, or context shifts of the session",
+      "how often something had to leave the cache: evictions of the policy, or context shifts of the session.",
   },
   {
     term: "before",
     meaning:
-      "from the second turn to the last before anything left; the first is left out, because not every conversation reads the system prompt in it",
+      "from the second turn to the last before anything left; the first is left out, because not every conversation reads the system prompt in it.",
   },
   {
     term: "cache full",
     meaning:
-      "from the first turn in which something left; for ratios, in which something had left in both conversations",
+      "from the first turn in which something left; for ratios, in which something had left in both conversations.",
   },
   {
     term: "turns with a cut exchange",
-    meaning: "turns after which the model saw a part of some exchange and not the rest of it",
+    meaning: "turns after which the model saw a part of some exchange and not the rest of it.",
   },
   {
-    term: "95 %",
+    term: "95 % interval",
     meaning:
-      "interval of a moving-block bootstrap over turns: blocks as long as the automatic choice of Politis and White says and at least four turns, 2000 samples, widened for few blocks; none with fewer than four. Where turns hang together strongly it covers about nine times of ten instead",
+      "moving-block bootstrap over turns: blocks as long as the automatic choice of Politis and White says and at least four turns, 2000 samples, widened for few blocks; none with fewer than four. Where turns hang together strongly it covers about nine times of ten instead.",
   },
   {
     term: "times",
     meaning:
-      "ratio of the means over the same turns; its interval is of the turns' contributions to its logarithm, drawn in pairs",
+      "ratio of the means over the same turns; its interval is of the turns' contributions to its logarithm, drawn in pairs.",
   },
 ];
 

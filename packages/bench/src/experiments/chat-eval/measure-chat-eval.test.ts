@@ -1,3 +1,4 @@
+import { KVPolicyError } from "@kvpolicy/core";
 import { describe, expect, it } from "vitest";
 
 import { chatFailure, fakeChatContender, type FakeChatOptions } from "../../testing/fake-chat-contender.js";
@@ -165,6 +166,38 @@ describe("measureChatEval", () => {
     const error = new TypeError("a fault");
     await expect(measure([{ failure: { turn: 0, error }, onCall }, { onCall }])).rejects.toBe(error);
     expect(calls.slice(-2)).toEqual(["chat 0 disposed", "chat 1 disposed"]);
+  });
+
+  it("disposes all when one cannot be", async () => {
+    const calls: string[] = [];
+    const onCall = (call: string): void => {
+      calls.push(call);
+      if (call === "chat 0 disposed") throw new Error("stuck");
+    };
+    await expect(measure([{ onCall }, { onCall }])).rejects.toThrow("stuck");
+    expect(calls.slice(-2)).toEqual(["chat 0 disposed", "chat 1 disposed"]);
+  });
+
+  it("does not take a failure for the stop that came before it", async () => {
+    const stopIn = (error: Error, reason: Error): ReturnType<typeof measure> => {
+      const controller = new AbortController();
+      const onCall = (): void => {
+        controller.abort(reason);
+      };
+      return measure([{ failure: { turn: 0, error }, onCall }], { signal: controller.signal });
+    };
+    const reason = new Error("enough");
+    const wrapped = new KVPolicyError({
+      code: "backend-failed",
+      message: "The prompt failed.",
+      details: { operation: "prompt", appended: 0 },
+      cause: reason,
+    });
+    const fault = new TypeError("a fault");
+    await expect(stopIn(fault, reason)).rejects.toBe(fault);
+    expect((await stopIn(chatFailure(), reason)).contenders[0]).toMatchObject({ status: "failed" });
+    for (const stop of [reason, wrapped])
+      expect((await stopIn(stop, reason)).contenders[0]).toMatchObject({ status: "partial", error: null });
   });
 
   it("keeps what was measured when it is stopped within an answer", async () => {

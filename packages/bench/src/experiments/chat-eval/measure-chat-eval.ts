@@ -1,5 +1,6 @@
 import { checkCount, KVPolicyError } from "@kvpolicy/core";
 
+import { disposeAll } from "../../measure/dispose-all.js";
 import type { ExperimentOptions } from "../experiment.js";
 import type { ChatContender } from "./chat-contender.js";
 import { Conversation } from "./conversation.js";
@@ -90,7 +91,7 @@ export async function measureChatEval(options: ChatEvalOptions): Promise<ChatEva
       }
     }
   } finally {
-    for (const conversation of conversations) await conversation.dispose();
+    await disposeAll(conversations);
   }
   return {
     ...options.surroundings,

@@ -1,14 +1,6 @@
-import type { Interval } from "../../results/header.js";
 import { movingBlockBootstrap } from "../../statistics/bootstrap.js";
 import { mean } from "../../statistics/perplexity.js";
-
-/** A figure and where it lies with a confidence of 95 %; null where there are too few turns for that. */
-export interface Estimate {
-  /** The figure. */
-  readonly value: number;
-  /** Its bounds. */
-  readonly interval: Interval | null;
-}
+import type { Estimate } from "../../statistics/ratio-of-means.js";
 
 /**
  * A conversation has dozens of turns, not the thousands of tokens that a text has: blocks may be as short as four turns, and four of

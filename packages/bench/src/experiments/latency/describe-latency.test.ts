@@ -39,12 +39,12 @@ describe("describeLatency", () => {
     expect(verdicts).toEqual([
       // 16 and 64 cells against an eviction of 10 ms and a token of 1 ms.
       "Stride 1: a token takes recompute 1.45× (16 cells), 5.82× (64 cells) as long as sink-window; it grows with the budget: " +
-        "slope 1.00 [1.00, 1.00] over 2 budgets.",
+        "slope 1.00 [1.00 … 1.00] over 2 budgets.",
       "Stride 8: a token takes recompute 0.889× (16 cells), 3.56× (64 cells) as long as sink-window; it grows with the budget: " +
-        "slope 1.00 [1.00, 1.00] over 2 budgets.",
+        "slope 1.00 [1.00 … 1.00] over 2 budgets.",
       "The paper's figure 10: the direction, a token takes longer where the cache is recomputed for each, is reproduced (budgets: 2); " +
         "the growth with the budget is reproduced; the size of the ratio is not comparable.",
-      "Evicting at 16 cells: sink-window takes, against plain decoding at the same cache length, 2.25× [2.25, 2.25] at stride 8.",
+      "Evicting at 16 cells: sink-window takes, against plain decoding at the same cache length, 2.25× [2.25 … 2.25] at stride 8.",
       // At 64 cells dense sees 56.5 of them on average, a stride of 8 sees 60.5.
     ]);
   });
@@ -121,13 +121,20 @@ describe("describeLatency", () => {
     const { tables } = describeLatency(await measure({ budgets: [256, 512], qualityBudget: 256 }));
     const [ratios] = tables;
     expect(ratios!.columns).toEqual(["stride", "256 cells", "512 cells", "slope"]);
-    expect(ratios!.rows[0]!.slice(0, 2)).toEqual(["1", "23.3× [23.3, 23.3]"]);
+    expect(ratios!.rows[0]!.slice(0, 2)).toEqual(["1", "23.3× [23.3 … 23.3]"]);
     expect(ratios!.rows.at(-1)).toEqual(["1, paper, 13B (A6000)", "2.10×", "3.30×", "–"]);
     expect(tables.map(({ caption }) => caption).slice(2, 4)).toEqual([
       "Time per token at 256 cells",
       "Time per token at 512 cells",
     ]);
     for (const { columns, rows } of tables) for (const row of rows) expect(row).toHaveLength(columns.length);
+  });
+
+  it("says of another device nothing, and ends every definition with a full stop", async () => {
+    const { limits, definitions } = describeLatency(await measure());
+    expect(limits[0]).toMatch(/They say nothing of another device\.$/);
+    expect(limits.join(" ")).not.toContain("GPU");
+    for (const { meaning } of definitions) expect(meaning).toMatch(/\.$/);
   });
 
   it("notes what is left out, once, and what is less precise than asked", async () => {
@@ -160,12 +167,12 @@ describe("judgeSlope", () => {
   const slope = { stride: 1, value: 0.9, worstFactor: 1.1, budgets: [256, 512, 1024] };
 
   it.each([
-    [{ lower: 0.8, upper: 1 }, "it grows with the budget: slope 0.900 [0.800, 1.00] over 3 budgets"],
+    [{ lower: 0.8, upper: 1 }, "it grows with the budget: slope 0.900 [0.800 … 1.00] over 3 budgets"],
     [
       { lower: -0.1, upper: 1.9 },
-      "that it changes with the budget is not shown: slope 0.900 [-0.100, 1.90] over 3 budgets",
+      "that it changes with the budget is not shown: slope 0.900 [-0.100 … 1.90] over 3 budgets",
     ],
-    [{ lower: -2, upper: -1 }, "it falls with the budget: slope 0.900 [-2.00, -1.00] over 3 budgets"],
+    [{ lower: -2, upper: -1 }, "it falls with the budget: slope 0.900 [-2.00 … -1.00] over 3 budgets"],
     [null, "that it changes with the budget is not shown: slope 0.900 over 3 budgets"],
   ])("reads %o", (interval, words) => {
     expect(judgeSlope({ ...slope, interval })).toBe(words);

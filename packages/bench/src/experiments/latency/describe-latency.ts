@@ -130,7 +130,7 @@ function latencyDefinitions({ settings, quality }: LatencyResults): Definition[]
 }
 
 const LIMITS = [
-  "Times are of one machine, one engine and one model, under the load of that hour. They say nothing of another device: on a GPU, evaluating many tokens at once is nearly free as long as it is not full, and recomputing costs far less than here.",
+  "Times are of one machine, one engine and one model, under the load of that hour. They say nothing of another device.",
   "The paper's 22.2× is one A6000 with Llama-2-13B in eager Hugging Face Transformers, recomputing at every token, at 4,096 cells. Direction and growth may be compared with it, the size may not.",
   "A recomputation at every token is what the paper compares with, and nobody has to do that: the fair rival is recompute at a larger stride, and the ratio at that stride.",
   "An interval covers chance within this run. That it also decides when to stop makes it a little too narrow.",

@@ -16,7 +16,7 @@ export function latencyCharts(results: LatencyResults): Chart[] {
 }
 
 /** Names of the contenders, in the order given. */
-export function contenderNames({ budgets }: LatencyResults): string[] {
+function contenderNames({ budgets }: LatencyResults): string[] {
   return [...new Set(budgets.flatMap(({ rows }) => rows.map(({ contender }) => contender)))];
 }
 
@@ -30,7 +30,7 @@ function timeChart(results: LatencyResults): Chart {
     title: "Milliseconds per token over the budget",
     caption: "Milliseconds per token over the budget, decoding one token at a time, with intervals of 95 %.",
     x: { title: "budget (cells)", scale: "log" },
-    y: { title: "time per token (ms)", scale: "log" },
+    y: { title: "time (ms/token)", scale: "log" },
     series: contenderNames(results).map((name) => ({
       name,
       mark: "line-with-points",
@@ -78,7 +78,7 @@ function planeChart({ budget, rows }: LatencyQuality): Chart {
   return {
     title: `What a stride costs and loses, at ${budget} cells`,
     caption: `Perplexity over the time per token at ${budget} cells; further left is cheaper, further down predicts better.`,
-    x: { title: "time per token (ms)", scale: "log" },
+    x: { title: "time (ms/token)", scale: "log" },
     y: { title: "perplexity, cache full", scale: "linear" },
     series: [
       { name: "recompute", mark: "points", points: pointsOf("recompute") },

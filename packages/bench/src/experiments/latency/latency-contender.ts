@@ -29,9 +29,14 @@ export function evaluatedTokens(contender: LatencyContender, budget: number): nu
   return contender.kind === "recompute" ? budget : unitTokens(contender, budget);
 }
 
-/** Why a contender has no place at a budget, in words; undefined when it has. */
-export function findProblem(contender: LatencyContender, budget: number): string | undefined {
+/**
+ * The policy of a contender for a budget, or why it has no place there, in words.
+ *
+ * @throws {unknown} What `create` and `checkBudget` throw.
+ */
+export function preparePolicy(contender: LatencyContender, budget: number): KVCachePolicy | string {
   const { stride } = contender;
   if (stride !== null && stride >= budget) return `a stride of ${stride} leaves nothing of ${budget} cells`;
-  return contender.create(budget).checkBudget?.(budget);
+  const policy = contender.create(budget);
+  return policy.checkBudget?.(budget) ?? policy;
 }

@@ -3,7 +3,8 @@ import { KVPolicyError, type StreamStats } from "@kvpolicy/core";
 import type { MeasuredModel, MeasuredStream } from "../../measure/measured-model.js";
 import { movingBlockBootstrap } from "../../statistics/bootstrap.js";
 import { quantiles } from "../../statistics/quantiles.js";
-import { evaluatedTokens, unitTokens, type LatencyContender } from "./latency-contender.js";
+import { isAbort } from "../../measure/is-abort.js";
+import { evaluatedTokens, preparePolicy, unitTokens, type LatencyContender } from "./latency-contender.js";
 import type { LatencyRow } from "./latency-results.js";
 
 /** What the runs of a measurement share. */
@@ -97,13 +98,18 @@ export class LatencyRun {
     return Math.max(1, wanted - units) * this.expected;
   }
 
-  /** Opens its stream and fills the cache. */
+  /** Opens its stream and fills the cache, if it has a place at this budget. */
   async open(): Promise<void> {
     const { model, budget, clock, residentBytes, signal, onStep } = this.#options;
     const before = residentBytes?.();
     await this.#orFail(async () => {
+      const policy = preparePolicy(this.contender, budget);
+      if (typeof policy === "string") {
+        this.giveUp(policy);
+        return;
+      }
       const stream = await model.open({
-        policy: this.contender.create(budget),
+        policy,
         budget,
         onWarning: (message) => this.#warnings.push(message),
       });
@@ -112,7 +118,7 @@ export class LatencyRun {
       await stream.append(this.#take(stream.position, budget - stream.position), { signal, onStep });
       this.#fill = { tokens: budget, milliseconds: clock() - start };
     });
-    if (before !== undefined && residentBytes) this.#residentBytes = residentBytes() - before;
+    if (this.isOpen && before !== undefined && residentBytes) this.#residentBytes = residentBytes() - before;
   }
 
   /** Measures one unit. The first is not counted unless it takes long; one that the signal interrupts never is. */
@@ -237,8 +243,9 @@ export class LatencyRun {
     try {
       await task();
     } catch (error) {
-      if (KVPolicyError.isInstance(error)) return this.#fail(error);
-      if (!this.#options.signal?.aborted) throw error;
+      if (isAbort(error, this.#options.signal)) return;
+      if (!KVPolicyError.isInstance(error)) throw error;
+      await this.#fail(error);
     }
   }
 

@@ -1,4 +1,11 @@
-import { formatCount, formatMebibytes, formatNumber, formatTimes, NOTHING } from "../../report/numbers.js";
+import {
+  formatCount,
+  formatInterval,
+  formatMebibytes,
+  formatNumber,
+  formatTimes,
+  NOTHING,
+} from "../../report/numbers.js";
 import type { TextTable } from "../../report/report-section.js";
 import { quantiles } from "../../statistics/quantiles.js";
 import type { Estimate } from "../../statistics/ratio-of-means.js";
@@ -18,11 +25,11 @@ export function latencyTables(results: LatencyResults): TextTable[] {
   ];
 }
 
-/** A value with its interval: `4.2 [4.0, 4.4]`. */
+/** A value with its interval: `4.20 [4.00 … 4.40]`. */
 export function formatEstimate(estimate: Estimate | null, unit = ""): string {
   if (!estimate) return NOTHING;
   const { value, interval } = estimate;
-  return `${formatNumber(value)}${unit}${interval ? ` [${formatNumber(interval.lower)}, ${formatNumber(interval.upper)}]` : ""}`;
+  return `${formatNumber(value)}${unit}${interval ? ` [${formatInterval(interval)}]` : ""}`;
 }
 
 /** How far an interval reaches from its mean: `±7.0 %`, or `no interval`. */
@@ -88,7 +95,7 @@ function timeTable({ budget, rows }: LatencyBudget, precision: number): TextTabl
         ? row.contender
         : `${row.contender} (${row.status === "failed" ? "failed" : "left out"})`,
       formatNumber(row.mean),
-      row.interval ? `${formatNumber(row.interval.lower)} … ${formatNumber(row.interval.upper)}` : NOTHING,
+      formatInterval(row.interval),
       formatNumber(row.p50),
       formatNumber(row.p95),
       formatCount(row.units),
@@ -105,11 +112,11 @@ function memoryTable({ budgets }: LatencyResults): TextTable {
     caption: "Memory",
     columns: [
       "budget",
-      "context MiB",
-      "resident MiB a stream",
+      "context (MiB)",
+      "resident, a stream (MiB)",
       "streams open",
-      "resident MiB before",
-      "resident MiB filled",
+      "resident, before (MiB)",
+      "resident, filled (MiB)",
     ],
     rows: budgets.map(({ budget, rows, residentBytes }) => {
       const opened = rows.filter(({ contextBytes }) => contextBytes !== null);

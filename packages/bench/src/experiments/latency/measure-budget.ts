@@ -1,4 +1,5 @@
-import { findProblem, type LatencyContender } from "./latency-contender.js";
+import { disposeAll } from "../../measure/dispose-all.js";
+import type { LatencyContender } from "./latency-contender.js";
 import { LatencyRun, type LatencyRunOptions } from "./latency-run.js";
 import type { LatencyBudget } from "./latency-results.js";
 import { takeTurns } from "./take-turns.js";
@@ -67,7 +68,7 @@ export async function measureBudget(options: MeasureBudgetOptions): Promise<Meas
       pace: paceOf(runs),
     };
   } finally {
-    for (const run of runs) await run.dispose();
+    await disposeAll(runs);
   }
 }
 
@@ -79,11 +80,8 @@ async function openAll(
   const isTooLong = pace !== undefined && clock() + pace * budget * runs.length > lastEnd;
   for (const run of runs) {
     if (signal?.aborted) return;
-    const problem = isTooLong
-      ? "filling the caches alone would take longer than the time left"
-      : findProblem(run.contender, budget);
-    if (problem === undefined) await run.open();
-    else run.giveUp(problem);
+    if (isTooLong) run.giveUp("filling the caches alone would take longer than the time left");
+    else await run.open();
   }
 }
 

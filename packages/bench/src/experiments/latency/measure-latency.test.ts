@@ -295,6 +295,84 @@ describe("measureLatency", () => {
     for (const index of [0, 2, 3]) expect(callsOf(backends[index]!, "dispose")).toHaveLength(1);
   });
 
+  it("keeps it in its row when a policy cannot be made or checked, and passes on a fault", async () => {
+    const throwing =
+      (error: Error): (() => never) =>
+      () => {
+        throw error;
+      };
+    const refusal = new KVPolicyError({
+      code: "config",
+      message: "No room.",
+      details: { option: "budget", value: 16 },
+    });
+    const unmade: LatencyContender = {
+      name: "unmade",
+      kind: "reuse",
+      stride: 1,
+      create: throwing(refusal),
+    };
+    const unchecked: LatencyContender = {
+      name: "unchecked",
+      kind: "reuse",
+      stride: 2,
+      create: () => definePolicy({ name: "unchecked", checkBudget: throwing(refusal), plan: () => null }),
+    };
+    const given = {
+      text: { name: "A book", sha256: "b".repeat(64), tokens: fakeText(200) },
+      qualityTokens: 32,
+    };
+    const { options, backends } = laboratory({
+      ...given,
+      contenders: [unmade, unchecked, reusing(4)],
+      residentBytes: () => 1000,
+    });
+    const results = await measureLatency(options);
+    for (const { name } of [unmade, unchecked]) {
+      const row = rowOf(results, name);
+      expect(row).toMatchObject({ status: "failed", reason: "No room.", units: 0, residentBytes: null });
+      expect(results.quality!.rows.find(({ contender }) => contender === name)).toMatchObject({
+        reason: "No room.",
+        perplexity: null,
+      });
+    }
+    expect(rowOf(results, "sink-window 4")).toMatchObject({
+      status: "measured",
+      mean: 3.5,
+      residentBytes: 0,
+    });
+    expect(results.quality!.rows[2]).toMatchObject({ tokens: 32, reason: null });
+    expect(backends).toHaveLength(2);
+    const fault = new TypeError("a fault");
+    const faulty = { ...unmade, create: throwing(fault) };
+    await expect(measureLatency(laboratory({ contenders: [faulty] }).options)).rejects.toBe(fault);
+  });
+
+  it("frees the other streams when one cannot be", async () => {
+    const { options, backends } = laboratory({ contenders: [reusing(4), DENSE] });
+    const { model } = options;
+    const open: typeof model.open = async (asked) => {
+      const stream = await model.open(asked);
+      if (backends.length === 1) backends[0]!.failNext("dispose", new Error("stuck"));
+      return stream;
+    };
+    const measurement = measureLatency({ ...options, model: { ...model, open } });
+    await expect(measurement).rejects.toMatchObject({ cause: { message: "stuck" } });
+    expect(backends).toHaveLength(2);
+    for (const backend of backends) expect(callsOf(backend, "dispose")).toHaveLength(1);
+  });
+
+  it("does not take a fault for the stop that came before it", async () => {
+    const controller = new AbortController();
+    const fault = new TypeError("a fault");
+    const { options } = laboratory({ signal: controller.signal });
+    const open = (): Promise<never> => {
+      controller.abort();
+      return Promise.reject(fault);
+    };
+    await expect(measureLatency({ ...options, model: { ...options.model, open } })).rejects.toBe(fault);
+  });
+
   it("keeps what was measured when it is stopped, and frees the streams", async () => {
     const controller = new AbortController();
     const costs = noisyCosts(0.5);
@@ -480,6 +558,31 @@ describe("the perplexities of a latency measurement", () => {
       const timed = budgets[1]!.rows.find(({ contender }) => contender === row.contender);
       expect(row.millisecondsPerToken).toBe(timed!.mean);
     }
+  });
+
+  it("are over the tokens that all had read when it was stopped", async () => {
+    const controller = new AbortController();
+    const { options, backends } = laboratory({
+      text,
+      qualityTokens: 100,
+      contenders: [recomputing(4), reusing(4)],
+      signal: controller.signal,
+      onProgress: () => {
+        // The third stream is the first that reads for perplexity, that of the cheaper contender.
+        const calls = backends[2] ? callsOf(backends[2], "decode") : [];
+        if (calls.flatMap((call) => (call.method === "decode" ? call.tokens : [])).length > 90)
+          controller.abort();
+      },
+    });
+    const { quality, partial } = await measureLatency(options);
+    expect(partial).toBe(true);
+    const [dear, cheap] = quality!.rows;
+    for (const { reason } of quality!.rows) expect(reason).toBe("the measurement was stopped before");
+    // A slice of 64 tokens was read by both, to the end of the stride that it ended in.
+    expect(dear!.tokens).toBe(cheap!.tokens);
+    expect(cheap!.tokens).toBeGreaterThanOrEqual(64 - 16);
+    expect(cheap!.tokens).toBeLessThan(64 - 16 + 4);
+    expect(dear!.ratioToReuse!.value).toBeCloseTo(dear!.perplexity! / cheap!.perplexity!, 10);
   });
 
   it("leave out the dearest where time is short", async () => {

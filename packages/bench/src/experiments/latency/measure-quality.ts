@@ -1,8 +1,15 @@
-import { compareReadings, nllsWithin } from "../../comparison/compare-readings.js";
+import { KVPolicyError, type KVCachePolicy } from "@kvpolicy/core";
+
+import {
+  comparedStretch,
+  compareReadings,
+  nllsWithin,
+  type Stretch,
+} from "../../comparison/compare-readings.js";
 import type { Reading } from "../../measure/reader.js";
 import { perplexity } from "../../statistics/perplexity.js";
 import { compareOnText } from "../compare-on-text.js";
-import { evaluatedTokens, findProblem, unitTokens, type LatencyContender } from "./latency-contender.js";
+import { evaluatedTokens, preparePolicy, unitTokens, type LatencyContender } from "./latency-contender.js";
 import { formatTime } from "./format-time.js";
 import type { MeasureLatencyOptions } from "./measure-latency.js";
 import type { LatencyQuality, LatencyRow } from "./latency-results.js";
@@ -35,9 +42,9 @@ export async function measureQuality(
   if (tokens.length <= budget)
     return nothing(`the text has ${tokens.length} tokens, which do not fill ${budget} cells`);
   if (pace === undefined) return nothing(`nothing was measured at ${budget} cells`);
-  const { reasons } = planQuality(evicting, { tokens: tokens.length, budget, pace, left });
-  const contenders = evicting.filter(({ name }) => !reasons.has(name));
-  const readings = await readAll(options, contenders, { tokens, budget, elapsed });
+  const { reasons, policies } = planQuality(evicting, { tokens: tokens.length, budget, pace, left });
+  const readings = await readAll(options, policies, { tokens, budget, elapsed });
+  const stretch = comparedStretch(readings, budget);
   const find = (contender: LatencyContender | undefined): Reading | undefined =>
     readings.find(({ name }) => name === contender?.name);
   return {
@@ -45,18 +52,15 @@ export async function measureQuality(
     tokens: tokens.length,
     reason: null,
     rows: evicting.map((contender) => {
-      const { kind, stride } = contender;
-      const reuse =
-        kind === "reuse"
-          ? undefined
-          : evicting.find((other) => other.kind === "reuse" && other.stride === stride);
+      const { name, kind, stride } = contender;
+      const reuse = evicting.find((other) => other.kind === "reuse" && other.stride === stride);
       return {
-        contender: contender.name,
+        contender: name,
         kind,
-        stride: stride ?? 0,
-        reason: reasons.get(contender.name) ?? null,
-        millisecondsPerToken: rows.find((row) => row.contender === contender.name)?.mean ?? null,
-        ...summarize(find(contender), find(reuse), budget, options.seed),
+        stride,
+        reason: reasons.get(name) ?? null,
+        millisecondsPerToken: rows.find((row) => row.contender === name)?.mean ?? null,
+        ...summarize(find(contender), kind === "reuse" ? undefined : find(reuse), stretch, options.seed),
       };
     }),
   };
@@ -64,34 +68,34 @@ export async function measureQuality(
 
 async function readAll(
   options: MeasureLatencyOptions,
-  contenders: readonly LatencyContender[],
+  policies: QualityPlan["policies"],
   { tokens, budget, elapsed }: Pick<MeasureQualityOptions, "tokens" | "budget" | "elapsed">,
 ): Promise<readonly Reading[]> {
-  if (contenders.length === 0) return [];
+  if (policies.size === 0) return [];
   const { readings } = await compareOnText(options, {
     tokens,
     start: budget,
-    contenders: contenders.map((contender) => ({
-      name: contender.name,
-      policy: contender.create(budget),
-      budget,
-    })),
+    contenders: [...policies].map(([name, policy]) => ({ name, policy, budget })),
     what: `perplexity at ${budget} cells`,
     share: (done, total) => ({ done: elapsed + done, total: elapsed + total }),
   });
   return readings;
 }
 
+type EvictingContender = LatencyContender & { readonly stride: number };
+
 /** Contenders that evict: all but dense, which a text longer than its cache has no place in. */
-export function evictingOf(contenders: readonly LatencyContender[]): readonly LatencyContender[] {
-  return contenders.filter(({ stride }) => stride !== null);
+export function evictingOf(contenders: readonly LatencyContender[]): readonly EvictingContender[] {
+  return contenders.filter((contender): contender is EvictingContender => contender.stride !== null);
 }
 
 /** What reading takes of the time that is left. */
 export interface QualityPlan {
   /** Why contenders are not read with, by name. */
   readonly reasons: ReadonlyMap<string, string>;
-  /** Milliseconds that the others will take together. */
+  /** The policies of the others, by name of the contender, the cheapest first. */
+  readonly policies: ReadonlyMap<string, KVCachePolicy>;
+  /** Milliseconds that these will take together. */
   readonly milliseconds: number;
 }
 
@@ -106,31 +110,43 @@ export function planQuality(
     return pace * (budget + (tokens - budget) * evaluated);
   };
   const reasons = new Map<string, string>();
+  const policies = new Map<string, KVCachePolicy>();
   let milliseconds = 0;
   for (const contender of [...contenders].sort((one, other) => timeOf(one) - timeOf(other))) {
-    const problem = findProblem(contender, budget);
+    const policy = preparePolicyOrSayWhy(contender, budget);
     const time = timeOf(contender);
-    if (problem !== undefined) reasons.set(contender.name, problem);
-    else if (milliseconds + time <= left) milliseconds += time;
-    else
+    if (typeof policy === "string") reasons.set(contender.name, policy);
+    else if (milliseconds + time <= left) {
+      policies.set(contender.name, policy);
+      milliseconds += time;
+    } else
       reasons.set(
         contender.name,
         `reading would take about ${formatTime(time)}, and ${formatTime(left - milliseconds)} of the time allowed were left`,
       );
   }
-  return { reasons, milliseconds };
+  return { reasons, policies, milliseconds };
+}
+
+/** The policy of a contender, or why it cannot read: an error that it throws included. */
+function preparePolicyOrSayWhy(contender: LatencyContender, budget: number): KVCachePolicy | string {
+  try {
+    return preparePolicy(contender, budget);
+  } catch (error) {
+    if (!KVPolicyError.isInstance(error)) throw error;
+    return error.message;
+  }
 }
 
 function summarize(
   reading: Reading | undefined,
   reuse: Reading | undefined,
-  budget: number,
+  stretch: Stretch | undefined,
   seed: number,
 ): Pick<QualityRow, "perplexity" | "tokens" | "ratioToReuse"> & Partial<Pick<QualityRow, "reason">> {
   if (!reading) return { perplexity: null, tokens: 0, ratioToReuse: null };
-  const stretch = { start: budget, end: reading.firstPosition + reading.nlls.length };
-  const { value, tokens } = perplexity(nllsWithin(reading, stretch));
-  const ratio = reuse ? compareReadings(reading, reuse, stretch, seed) : null;
+  const { value, tokens } = perplexity(stretch ? nllsWithin(reading, stretch) : new Float64Array());
+  const ratio = stretch && reuse ? compareReadings(reading, reuse, stretch, seed) : null;
   return {
     perplexity: value,
     tokens,

@@ -1,4 +1,12 @@
-import { COMPARISON_LIMITS, definitions, runNotes } from "../../comparison/comparison-notes.js";
+import {
+  bootstrapDefinition,
+  definitions,
+  ONE_TEXT_LIMIT,
+  PERPLEXITY_LIMITS,
+  READING_TIME_LIMIT,
+  runNotes,
+  SEVERAL_TEXTS_LIMIT,
+} from "../../comparison/comparison-notes.js";
 import { perplexityChart } from "../../comparison/perplexity-chart.js";
 import {
   formatCount,
@@ -14,8 +22,9 @@ import type { PerplexityResults } from "./perplexity-results.js";
 /** What the report says of policies × budgets over texts. */
 export function describePerplexity(results: PerplexityResults): ReportSection {
   const { settings, comparisons, budgets, model, milliseconds, partial } = results;
-  const tokens =
-    comparisons.reduce((sum, { text }) => sum + text.tokens, 0) / Math.max(1, settings.budgets.length);
+  const tokens = comparisons
+    .filter(({ settings: { budget } }) => budget === settings.budgets[0])
+    .reduce((sum, { text }) => sum + text.tokens, 0);
   return {
     title: "Perplexity",
     lead:
@@ -31,11 +40,17 @@ export function describePerplexity(results: PerplexityResults): ReportSection {
       ...firstOfEachBudget(results).map((comparison) => perplexityChart(comparison, model.trainedLength)),
     ],
     tables: [
-      ...budgets.map(({ budget }) => tableOfBudget(results, budget)),
+      ...budgets
+        .filter(({ policies }) => policies.length > 0)
+        .map(({ budget }) => tableOfBudget(results, budget)),
       ...(settings.texts.length > 1 ? [tableOfTexts(results)] : []),
     ],
     definitions: definitionsOf(results),
-    limits: settings.texts.length > 1 ? COMPARISON_LIMITS.slice(1) : COMPARISON_LIMITS,
+    limits: [
+      settings.texts.length > 1 ? SEVERAL_TEXTS_LIMIT : ONE_TEXT_LIMIT,
+      ...PERPLEXITY_LIMITS,
+      READING_TIME_LIMIT,
+    ],
     settings: [
       ["budgets", settings.budgets.map(formatCount).join(", ")],
       ...comparisons
@@ -121,10 +136,11 @@ function tableOfBudget({ budgets, comparisons, settings }: PerplexityResults, bu
       "right after the fill",
       "all tokens",
       `ratio to ${settings.reference}`,
-      "95 % interval",
+      "95 % of the ratio",
       "cells mean",
+      ...(settings.texts.length > 1 ? ["texts"] : []),
     ],
-    rows: pooled.map(({ name, perplexity, interval, ratio }) => {
+    rows: pooled.map(({ name, texts, perplexity, interval, ratio }) => {
       const own = rows.flatMap(({ policies }) => policies.filter((policy) => policy.name === name));
       const first = own.length === 1 ? own[0] : undefined;
       return [
@@ -136,6 +152,7 @@ function tableOfBudget({ budgets, comparisons, settings }: PerplexityResults, bu
         name === settings.reference ? "1 (reference)" : formatTimes(ratio?.value ?? null),
         formatInterval(ratio?.interval ?? null),
         formatNumber(own[0]?.meanCells, 4),
+        ...(settings.texts.length > 1 ? [formatCount(texts)] : []),
       ];
     }),
   };
@@ -151,7 +168,7 @@ function tableOfTexts({ comparisons, settings }: PerplexityResults): TextTable {
       "tokens",
       "cache full",
       `ratio to ${settings.reference}`,
-      "95 % interval",
+      "95 % of the ratio",
     ],
     rows: comparisons.flatMap(({ text, settings: { budget }, policies }) =>
       policies.map(({ name, perplexity, ratio }) => [
@@ -172,7 +189,16 @@ function definitionsOf({ settings, comparisons }: PerplexityResults): Definition
   const [full, all] = first ? definitions(first) : [];
   const several = settings.texts.length > 1;
   return [
-    ...(full ? [{ ...full, term: "cache full" }] : []),
+    ...(full && comparisons.length === 1 ? [{ ...full, term: "cache full" }] : []),
+    ...(comparisons.length > 1
+      ? [
+          {
+            term: "cache full",
+            meaning:
+              "exp of the mean negative log-likelihood over the stream positions from the budget on, the same tokens for every policy of one text and budget.",
+          },
+        ]
+      : []),
     {
       term: "right after the fill",
       meaning: "the same over the first four budgets of tokens after the fill.",
@@ -182,8 +208,9 @@ function definitionsOf({ settings, comparisons }: PerplexityResults): Definition
       term: "ratio",
       meaning: several
         ? "perplexity over that of the reference on the tokens that both read with a full cache. Texts are clusters: the 95 % intervals are Student's t over texts, weighted by their tokens."
-        : `perplexity over that of the reference on the tokens that both read with a full cache. The 95 % intervals are a moving-block bootstrap, of the paired differences where two are compared (blocks of at least 128 tokens and at least 64 blocks, 2000 samples, seed ${settings.seed}, widened for few blocks).`,
+        : "perplexity over that of the reference on the tokens that both read with a full cache.",
     },
+    ...(several ? [] : [{ term: "95 % interval", meaning: bootstrapDefinition(settings.seed) }]),
     {
       term: "not inferior",
       meaning: `said only when the whole interval of the ratio lies below ${NON_INFERIORITY_MARGIN}.`,

@@ -8,6 +8,7 @@ const SYMBOLS = { reproduced: "✔", "not reproduced": "✘", "not comparable": 
 /** What the report says of a reproduction: the paper's rows beside ours. */
 export function describeReproduce({
   rows,
+  targets,
   parts,
   settings,
   milliseconds,
@@ -44,6 +45,12 @@ export function describeReproduce({
         ]),
       },
       {
+        caption: "What this project wants to be true",
+        columns: ["what", "target", "here", "verdict"],
+        cells: "sentences",
+        rows: targets.map(({ what, target, ours, verdict }) => [what, target, ours, verdict]),
+      },
+      {
         caption: "What was run",
         columns: ["experiment", "status", "took"],
         rows: parts.map(({ experiment, status, milliseconds: time }) => [
@@ -55,7 +62,7 @@ export function describeReproduce({
     ],
     definitions: rows.map(({ claim, rule }) => ({
       term: claim.replace(/\.$/, ""),
-      meaning: rule.startsWith("not measured") ? `${rule}.` : `reproduced when ${rule}.`,
+      meaning: rule.startsWith("not ") ? `${rule}.` : `reproduced when ${rule}.`,
     })),
     limits: [
       "Reproduced means that the direction of the paper's result shows on this model by the rule of its row, which stands under “How the figures are defined”. It does not mean the same size: the models, the machine and the engine are others.",

@@ -12,6 +12,13 @@ const rowSchema = z.object({
   why: z.string(),
 });
 
+const targetSchema = z.object({
+  what: z.string(),
+  target: z.string(),
+  ours: z.string(),
+  verdict: z.enum(["reached", "not reached", "not measured"]),
+});
+
 const partSchema = z.object({
   experiment: z.string(),
   status: z.enum(["done", "partial", "failed", "left out"]),
@@ -25,6 +32,7 @@ export const reproduceResultsSchema = headerSchema.extend({
   settings: z.object({ minutes: z.number(), seed: z.int(), budget: count, stride: count }),
   parts: z.array(partSchema),
   rows: z.array(rowSchema),
+  targets: z.array(targetSchema),
 });
 
 /** The paper's rows beside ours, as plain data. */
@@ -32,6 +40,9 @@ export type ReproduceResults = z.infer<typeof reproduceResultsSchema>;
 
 /** One row of the page. */
 export type ReproducedRow = z.infer<typeof rowSchema>;
+
+/** One target of the project. */
+export type ReproducedTarget = z.infer<typeof targetSchema>;
 
 /** What became of one experiment. */
 export type ReproducedPart = z.infer<typeof partSchema>;

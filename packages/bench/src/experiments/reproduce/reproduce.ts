@@ -2,7 +2,9 @@ import { KVPolicyError } from "@kvpolicy/core";
 
 import type { ExperimentResults } from "../../results/results-file.js";
 import type { ExperimentOptions } from "../experiment.js";
-import { Found, PAPER_CLAIMS } from "./paper-claims.js";
+import { Found } from "./found.js";
+import { PAPER_CLAIMS } from "./paper-claims.js";
+import { PROJECT_TARGETS } from "./project-targets.js";
 import type { ReproducedPart, ReproduceResults } from "./reproduce-results.js";
 
 /** An experiment of the reproduction. */
@@ -49,6 +51,14 @@ export async function reproduce(options: ReproduceOptions): Promise<ReproduceRes
     onProgress,
     clock = () => performance.now(),
   } = options;
+  const { model, residentBytes } = options;
+  const experimentOptions: ExperimentOptions = {
+    model,
+    surroundings,
+    signal,
+    clock: options.clock,
+    residentBytes,
+  };
   const start = clock();
   const found: ExperimentResults[] = [];
   const done: ReproducedPart[] = [];
@@ -66,30 +76,33 @@ export async function reproduce(options: ReproduceOptions): Promise<ReproduceRes
     const begun = clock();
     const left = Math.max(0.1, minutes - (begun - start) / 60_000);
     const share = left * (part.weight / weightOf(parts.slice(index)));
+    let results: ExperimentResults;
     try {
-      const results = await part.run(share, {
-        ...options,
+      results = await part.run(share, {
+        ...experimentOptions,
         onProgress:
           onProgress &&
           (({ what, done: read, total }) => {
             const elapsed = begun - start + share * 60_000 * Math.min(1, total > 0 ? read / total : 0);
-            onProgress({ what: `${experiment}: ${what}`, done: elapsed, total: minutes * 60_000 });
+            const planned = Math.max(minutes * 60_000, clock() - start);
+            onProgress({ what: `${experiment}: ${what}`, done: elapsed, total: planned });
           }),
       });
-      found.push(results);
-      done.push({
-        experiment,
-        status: results.partial ? "partial" : "done",
-        reason: null,
-        milliseconds: clock() - begun,
-      });
-      await options.onResults(results);
     } catch (error) {
       if (!KVPolicyError.isInstance(error)) throw error;
       done.push({ experiment, status: "failed", reason: error.message, milliseconds: clock() - begun });
+      continue;
     }
+    found.push(results);
+    done.push({
+      experiment,
+      status: results.partial ? "partial" : "done",
+      reason: null,
+      milliseconds: clock() - begun,
+    });
+    // What cannot be written ends the run: nothing that comes later would be safe either.
+    await options.onResults(results);
   }
-  const evidence = new Found(found);
   return {
     ...surroundings,
     experiment: "reproduce",
@@ -97,13 +110,18 @@ export async function reproduce(options: ReproduceOptions): Promise<ReproduceRes
     milliseconds: clock() - start,
     settings: { minutes, seed, budget, stride },
     parts: done,
-    rows: PAPER_CLAIMS.map(({ source, claim, paper, rule, judge }) => ({
-      source,
-      claim,
-      paper,
-      rule,
-      ...judge(evidence),
-    })),
+    ...judgeResults(found),
+  };
+}
+
+/** Holds what was found on one model against what the paper says, and against what this project wants to be true. */
+export function judgeResults(
+  experiments: readonly ExperimentResults[],
+): Pick<ReproduceResults, "rows" | "targets"> {
+  const found = new Found(experiments);
+  return {
+    rows: PAPER_CLAIMS.map(({ judge, ...claim }) => ({ ...claim, ...judge(found) })),
+    targets: PROJECT_TARGETS.map(({ judge, ...target }) => ({ ...target, ...judge(found) })),
   };
 }
 

@@ -1,4 +1,10 @@
-import { COMPARISON_LIMITS, definitions, runNotes } from "../../comparison/comparison-notes.js";
+import {
+  bootstrapDefinition,
+  definitions,
+  ONE_TEXT_LIMIT,
+  PERPLEXITY_LIMITS,
+  runNotes,
+} from "../../comparison/comparison-notes.js";
 import type { Comparison } from "../../comparison/comparison-schema.js";
 import {
   formatCount,
@@ -47,7 +53,9 @@ export function describeProbe(results: ProbeResults): ReportSection {
 /** One line of advice, with its evidence behind it. */
 function adviceOf({ need, withoutSinks, enough, most }: SinkNeed, counts: readonly number[]): string[] {
   if (!counts.includes(0)) return ["Unknown: nothing was read without sinks."];
-  if (!withoutSinks || need === "unknown") return ["Unknown: too little was read with a full cache."];
+  if (!withoutSinks) return ["Unknown: too little was read with a full cache."];
+  if (need === "unknown")
+    return [`No verdict: leaving the sinks out costs ${formatDifference(withoutSinks)}.`];
   const loss = `leaving them out costs ${formatDifference(withoutSinks)}`;
   const window =
     withoutSinks.nats > -NEED_THRESHOLDS.mild
@@ -80,7 +88,8 @@ function sectionOf(results: SinksResults | ProbeResults): Omit<ReportSection, "t
     tables: [perplexityTable(comparison, reference), differenceTable(need, reference)],
     definitions: definitionsOf(comparison, reference),
     limits: [
-      ...COMPARISON_LIMITS.slice(0, 3),
+      ONE_TEXT_LIMIT,
+      ...PERPLEXITY_LIMITS,
       "A beginning-of-sequence token, where the model has one, is the first of the sinks.",
     ],
     settings: [
@@ -122,7 +131,7 @@ function perplexityTable({ policies }: Comparison, reference: string): TextTable
       "cache full",
       "95 % interval",
       `ratio to ${reference}`,
-      "95 % interval",
+      "95 % of the ratio",
     ],
     rows: policies.map(({ name, status, perplexity, ratio }) => [
       status === "complete" ? name : `${name} (${status})`,
@@ -161,11 +170,11 @@ function definitionsOf(comparison: Comparison, reference: string): Definition[] 
     },
     {
       term: "enough",
-      meaning: `the fewest sinks whose mean loss is within ${ENOUGH_NATS} nats a token of that with the most that were tried.`,
+      meaning: `the fewest sinks whose loss against the most that were tried lies below ${ENOUGH_NATS} nats a token, with its whole interval.`,
     },
     {
       term: "95 % interval",
-      meaning: `moving-block bootstrap, of paired differences where two are compared: blocks of at least 128 tokens, at least 64 of them, 2000 samples, seed ${comparison.settings.seed}.`,
+      meaning: bootstrapDefinition(comparison.settings.seed),
     },
   ];
 }

@@ -51,17 +51,24 @@ function judge(reads: readonly Read[], counts = reads.map(({ sinks }) => sinks))
 }
 
 describe("judgeSinks", () => {
-  it("calls it collapse, mild or none by what is lost without, the bounds with what is above them", () => {
-    expect([-1, 0, 0.0199999, 0.02, 0.5, 0.9999999, 1, 7].map(needOf)).toEqual([
+  it("calls it collapse, mild or none where the whole interval says so, and else nothing", () => {
+    const bounds: (readonly [number, number])[] = [
+      [-1, 0.0199],
+      [-1, 0.02],
+      [0.02, 0.9999],
+      [0.019, 0.5],
+      [0.5, 1],
+      [1, 7],
+    ];
+    expect(bounds.map(([lower, upper]) => needOf({ lower, upper }))).toEqual([
       "none",
-      "none",
-      "none",
+      "unknown",
       "mild",
-      "mild",
-      "mild",
-      "collapse",
+      "unknown",
+      "unknown",
       "collapse",
     ]);
+    expect(needOf(null)).toBe("unknown");
   });
 
   it("takes the difference to four sinks, once the cache is full", () => {
@@ -71,7 +78,8 @@ describe("judgeSinks", () => {
       { sinks: 8, nll: 2 },
     ]);
     expect(need.withoutSinks).toEqual({ sinks: 0, nats: 2.5, interval: null, blocks: 0 });
-    expect(need.need).toBe("collapse");
+    // Too short for an interval, and so for a verdict.
+    expect([need.need, need.enough]).toEqual(["unknown", null]);
     expect(need.most).toBe(8);
     expect(need.againstMost).toEqual([
       { sinks: 0, nats: 3.5, interval: null, blocks: 0 },
@@ -91,13 +99,13 @@ describe("judgeSinks", () => {
   });
 
   it("finds the fewest sinks that come as near to the most as is enough, the bound with them", () => {
-    const most = { sinks: 8, nll: 0 };
-    const found = judge([{ sinks: 0, nll: 1 }, { sinks: 1, nll: ENOUGH_NATS }, { sinks: 2, nll: 0 }, most]);
-    expect(found.enough?.sinks).toBe(1);
-    const none = judge([{ sinks: 0, nll: 1 }, { sinks: 1, nll: ENOUGH_NATS + 1e-6 }, most]);
-    expect(none.enough).toBeNull();
+    const tokens = BUDGET + 64 * 128;
+    const enough = (...nlls: (readonly [sinks: number, nll: number])[]): number | undefined =>
+      judge([...nlls, [8, 0] as const].map(([sinks, nll]) => ({ sinks, nll, tokens }))).enough?.sinks;
+    expect(enough([0, 1], [1, ENOUGH_NATS - 1e-9], [2, 0])).toBe(1);
+    expect(enough([0, 1], [1, ENOUGH_NATS + 1e-6])).toBeUndefined();
     // Fewer that do better than the most are enough, too.
-    expect(judge([{ sinks: 0, nll: -1 }, { sinks: 1, nll: 0 }, most]).enough?.sinks).toBe(0);
+    expect(enough([0, -1], [1, 0])).toBe(0);
   });
 
   it("gives an interval for a text that is long enough", () => {

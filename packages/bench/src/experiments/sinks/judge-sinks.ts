@@ -38,18 +38,21 @@ export function judgeSinks(
     return difference ? [difference] : [];
   });
   return {
-    need: withoutSinks ? needOf(withoutSinks.nats) : "unknown",
+    need: needOf(withoutSinks?.interval ?? null),
     withoutSinks,
     againstMost,
     most,
-    enough: againstMost.find(({ nats }) => nats <= ENOUGH_NATS) ?? null,
+    enough: againstMost.find(({ interval }) => interval !== null && interval.upper <= ENOUGH_NATS) ?? null,
   };
 }
 
-/** What a difference in nats means. */
-export function needOf(nats: number): SinkNeed["need"] {
-  if (nats < NEED_THRESHOLDS.mild) return "none";
-  return nats < NEED_THRESHOLDS.collapse ? "mild" : "collapse";
+/** What is lost without sinks, in words: only where the whole interval says the same. */
+export function needOf(interval: SinkDifference["interval"]): SinkNeed["need"] {
+  if (!interval) return "unknown";
+  if (interval.upper < NEED_THRESHOLDS.mild) return "none";
+  if (interval.lower >= NEED_THRESHOLDS.collapse) return "collapse";
+  const isMild = interval.lower >= NEED_THRESHOLDS.mild && interval.upper < NEED_THRESHOLDS.collapse;
+  return isMild ? "mild" : "unknown";
 }
 
 function subtract(

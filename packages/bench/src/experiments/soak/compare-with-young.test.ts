@@ -27,6 +27,7 @@ it("reads the same in turns, after what the old stream read last, and leaves out
     young: stream("young", 2),
     text,
     read: 12_345,
+    budget: 5000,
     chunk: 10,
     rounds: 2,
     seed: 1,
@@ -53,6 +54,40 @@ it("reads the same in turns, after what the old stream read last, and leaves out
   });
   expect(result.ratio.value).toBeCloseTo(1.5, 12);
   expect(seen).toEqual([10_000, ...Array.from({ length: 12 }, (_, index) => 10_010 + 10 * index)]);
-  expect(countComparedTokens(12_345, 10, 2)).toBe(seen.at(-1));
-  expect(countComparedTokens(12_345, 10, 0)).toBe(0);
+  const length = { read: 12_345, budget: 5000, chunk: 10, rounds: 2 };
+  expect(countComparedTokens(length)).toBe(seen.at(-1));
+  expect(countComparedTokens({ ...length, rounds: 0 })).toBe(0);
 });
+
+it.each([
+  [12_345, 5001, 10_002],
+  [12_345, 7000, 12_345],
+  [700, 16, 700],
+])(
+  "lets the young stream read two budgets at least: of %i tokens at a budget of %i, %i",
+  async (read, budget, age) => {
+    let readByYoung = 0;
+    const stream = (onScore: (count: number) => void): MeasuredStream => {
+      const score: MeasuredStream["score"] = (tokens) => {
+        onScore(tokens.length);
+        return Promise.resolve(new Float64Array(tokens.length));
+      };
+      return { score } as MeasuredStream;
+    };
+    const length = { read, budget, chunk: 10, rounds: 1 };
+    let now = 0;
+    const { youngAge } = await compareWithYoung({
+      ...length,
+      old: stream(() => undefined),
+      young: stream((count) => (readByYoung += count)),
+      text,
+      seed: 1,
+      clock: () => (now += 1),
+      signal: undefined,
+      onStep: () => undefined,
+    });
+    expect(youngAge).toBe(age);
+    expect(readByYoung).toBe(age + 4 * 10);
+    expect(countComparedTokens(length)).toBe(age + 8 * 10);
+  },
+);

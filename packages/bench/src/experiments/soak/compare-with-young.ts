@@ -5,25 +5,33 @@ import type { LoopedText } from "./looped-text.js";
 import { judgeRatio } from "./judge-ratio.js";
 import type { SideBySide } from "./soak-results.js";
 
-/** Tokens that the young stream has read when the comparison begins. */
-export const YOUNG_AGE = 10_000;
+/** Fewest tokens that the young stream has read when the comparison begins, unless the old one has read fewer. */
+const YOUNG_AGE = 10_000;
+/** Fewest budgets of them: its cache is full by then, and has been evicted from. */
+const YOUNG_BUDGETS = 2;
 /** Fewest blocks of rounds that an interval may rest on. */
 const FEWEST_BLOCKS = 8;
 
+/** How much is read for the comparison. */
+export interface ComparisonLength {
+  /** Tokens of the text that the old stream has read. */
+  readonly read: number;
+  /** Cells of both streams. */
+  readonly budget: number;
+  /** Tokens of a turn. */
+  readonly chunk: number;
+  /** Rounds of four turns. */
+  readonly rounds: number;
+}
+
 /** Options of {@link compareWithYoung}. */
-export interface CompareWithYoungOptions {
+export interface CompareWithYoungOptions extends ComparisonLength {
   /** The stream that has read the soak. It goes on with the text. */
   readonly old: MeasuredStream;
   /** An empty stream with the same policy and budget. */
   readonly young: MeasuredStream;
   /** The text. */
   readonly text: LoopedText;
-  /** Tokens of it that the old stream has read. */
-  readonly read: number;
-  /** Tokens of a turn. */
-  readonly chunk: number;
-  /** Rounds of four turns. */
-  readonly rounds: number;
   /** Seed of the interval. */
   readonly seed: number;
   /** Tells the time in milliseconds. */
@@ -35,8 +43,13 @@ export interface CompareWithYoungOptions {
 }
 
 /** Tokens that {@link compareWithYoung} reads. */
-export function countComparedTokens(read: number, chunk: number, rounds: number): number {
-  return rounds === 0 ? 0 : Math.min(read, YOUNG_AGE) + 4 * (rounds + 1) * chunk;
+export function countComparedTokens(length: ComparisonLength): number {
+  const { chunk, rounds } = length;
+  return rounds === 0 ? 0 : youngAgeOf(length) + 4 * (rounds + 1) * chunk;
+}
+
+function youngAgeOf({ read, budget }: ComparisonLength): number {
+  return Math.min(read, Math.max(YOUNG_AGE, YOUNG_BUDGETS * budget));
 }
 
 /**
@@ -48,7 +61,7 @@ export function countComparedTokens(read: number, chunk: number, rounds: number)
  */
 export async function compareWithYoung(options: CompareWithYoungOptions): Promise<SideBySide> {
   const { old, young, text, read, chunk, rounds, seed, clock, signal, onStep } = options;
-  const youngAge = Math.min(read, YOUNG_AGE);
+  const youngAge = youngAgeOf(options);
   let done = 0;
   /** Milliseconds a token. */
   const time = async (stream: MeasuredStream, tokens: Uint32Array): Promise<number> => {

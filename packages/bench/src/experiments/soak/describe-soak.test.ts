@@ -89,8 +89,8 @@ describe("describeSoak", () => {
     expect(title).toBe("1,000,000 tokens through one stream");
     expect(lead).toContain("1,000,000 tokens in 1 h 2 min, in one session; 256 cells at most in use");
     expect(verdicts).toEqual([
-      "Time per token, old against young: flat. After 1,000,000 tokens the stream takes 1.001 (0.980 to 1.020) times as long as one of 10,000 tokens, in turns (0.120 and 0.120 ms).",
-      "Time per token along the soak: it grew. Tokens 900,096 to 999,936 took 1.200 (1.100 to 1.300) times as long as tokens 512 to 100,352 (0.120 and 0.100 ms).",
+      "Time per token, old against young: flat. After 1,000,000 tokens the stream takes 1.001 [0.980 … 1.020] times as long as one of 10,000 tokens, in turns (0.120 and 0.120 ms).",
+      "Time per token along the soak: it grew. Tokens 900,096 to 999,936 took 1.200 [1.100 … 1.300] times as long as tokens 512 to 100,352 (0.120 and 0.100 ms).",
       "Resident memory: flat. 152 MiB over tokens 900,000 to 1,000,000, 150 MiB over tokens 100,000 to 200,000; 8.00 MiB may come and go.",
       "Likelihood: flat. Of one pass after the second, pass 3 differs most from pass 2: by −0.00123 nats a token, where ±0.005 is allowed.",
     ]);
@@ -119,17 +119,17 @@ describe("describeSoak", () => {
   it("has the figures in tables, and of long ones a part with both ends", () => {
     const [verdicts, segments, passes] = describeSoak(RESULTS).tables;
     expect(verdicts!.rows).toEqual([
-      ["old : young stream", "1.001", "0.980 to 1.020", "0.95 to 1.05", "flat"],
-      ["last : first tenth", "1.200", "1.100 to 1.300", "0.95 to 1.05", "grew"],
-      ["memory, change [MiB]", "2.0", "–", "±8.00", "flat"],
-      ["largest NLL difference [nats]", "−0.00123", "–", "±0.005", "flat"],
+      ["old : young stream", "1.001", "0.980 … 1.020", "0.95 … 1.05", "flat"],
+      ["last : first tenth", "1.200", "1.100 … 1.300", "0.95 … 1.05", "grew"],
+      ["memory, change (MiB)", "2.0", "–", "±8.00", "flat"],
+      ["largest NLL difference (nats)", "−0.00123", "–", "±0.005", "flat"],
     ]);
     expect(segments!.caption).toBe("Segments of the soak (20 of 50)");
     expect(segments!.rows).toHaveLength(20);
     expect(segments!.rows[0]).toEqual(["0 to 20,000", "–", "–", "–", "150", "256"]);
     expect(segments!.rows.at(-1)![0]).toBe("980,000 to 1,000,000");
     expect(passes!.caption).toBe("Passes of the text");
-    expect(passes!.rows[2]).toEqual(["3", "49,920", "3.1988", "−0.00123", "−0.00300 to +0.00100"]);
+    expect(passes!.rows[2]).toEqual(["3", "49,920", "3.1988", "−0.00123", "−0.00300 … +0.00100"]);
     expect(passes!.rows[3]).toEqual(["4", "1,280", "3.3000", "+0.02000", "–"]);
     for (const { columns, rows } of [verdicts!, segments!, passes!])
       for (const row of rows) expect(row).toHaveLength(columns.length);

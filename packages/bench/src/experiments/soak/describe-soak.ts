@@ -4,7 +4,7 @@ import { BLOCK_TOKENS, NLL_TOLERANCE } from "./passes.js";
 import type { SoakResults } from "./soak-results.js";
 import { memoryChart, passChart, timeChart } from "./soak-charts.js";
 import { passTable, segmentTable, verdictTable } from "./soak-tables.js";
-import { describeLatency, describeLikelihood, describeMemory, describeSideBySide } from "./soak-verdicts.js";
+import { describeLikelihood, describeMemory, describeSideBySide, describeTime } from "./soak-verdicts.js";
 import { describeBounds, describeCount } from "./soak-words.js";
 
 /** A soak for the reader. */
@@ -18,7 +18,7 @@ export function describeSoak(results: SoakResults): ReportSection {
       `${formatCount(peakCells)} cells at most in use.`,
     verdicts: [
       describeSideBySide(results),
-      describeLatency(results),
+      describeTime(results),
       describeMemory(results),
       describeLikelihood(results),
     ],
@@ -78,7 +78,7 @@ function defineTerms({ settings, text }: SoakResults): ReportSection["definition
     {
       term: "old : young stream",
       meaning:
-        `at its end the stream and a fresh one with the same policy, which has read the text just before, read the same chunks in turns: old, young, young, old. The ratio is exp of the ` +
+        `at its end the stream and a fresh one with the same policy, which has read the text just before (10,000 tokens or two budgets, whichever is more, as far as there are so many), read the same chunks in turns: old, young, young, old. The ratio is exp of the ` +
         `mean logarithm of the ratios, its interval a moving-block bootstrap over these rounds (seed ${settings.seed}).`,
     },
     {
@@ -98,7 +98,7 @@ function defineTerms({ settings, text }: SoakResults): ReportSection["definition
       meaning:
         `mean difference of the negative log-likelihoods of the same tokens, in blocks of ${BLOCK_TOKENS} (the last ${text.tokens % BLOCK_TOKENS} tokens of the text make none), with a ` +
         "moving-block bootstrap over blocks. Pass 1 begins with an empty cache, so pass 2 is the reference. Flat: the intervals of all passes that have one lie within " +
-        `±${NLL_TOLERANCE}. Drifted: the difference of one does not. Not shown: anything else.`,
+        `±${NLL_TOLERANCE}. Drifted: that of one lies wholly beyond. Not shown: anything else.`,
     },
     { term: "cells", meaning: "most cached tokens in use." },
     {

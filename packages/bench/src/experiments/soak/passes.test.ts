@@ -50,6 +50,39 @@ describe("the passes", () => {
     expect(found).toMatchObject({ judged: 2, largest: { pass }, verdict });
   });
 
+  it.each<[string, readonly (readonly [lower: number, upper: number])[]]>([
+    ["flat", [[-0.005, 0.005]]],
+    ["not shown", [[-0.0051, 0.004]]],
+    ["not shown", [[-0.004, 0.0051]]],
+    // The difference itself is beyond what is allowed, and may be chance.
+    ["not shown", [[0.004, 0.02]]],
+    ["not shown", [[-0.02, -0.005]]],
+    ["not shown", [[0.005, 0.02]]],
+    ["drifted", [[0.0051, 0.02]]],
+    ["drifted", [[-0.02, -0.0051]]],
+    [
+      "drifted",
+      [
+        [-0.04, 0.05],
+        [0.0051, 0.0052],
+        [-0.001, 0.001],
+      ],
+    ],
+    [
+      "not shown",
+      [
+        [-0.001, 0.001],
+        [-0.04, 0.05],
+      ],
+    ],
+  ])("are %s by where the whole interval of each lies: %o", (verdict, bounds) => {
+    const passes = bounds.map(([lower, upper], index): SoakPass => {
+      const difference = (lower + upper) / 2;
+      return { pass: index + 3, blocks: 100, meanNll: 3, difference, interval: { lower, upper } };
+    });
+    expect(judgeLikelihood(passes)?.verdict).toBe(verdict);
+  });
+
   it("are not judged where they are too short, nor before the third", () => {
     const passes = listPasses(soakOf([0, 0, 0.001, 1], 0.02, 3 * PASS + 128 * 5), 1);
     expect(passes[3]).toMatchObject({ pass: 4, blocks: 5, interval: null });

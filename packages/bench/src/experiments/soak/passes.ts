@@ -1,3 +1,4 @@
+import type { Interval } from "../../results/header.js";
 import { mean } from "../../statistics/perplexity.js";
 import { movingBlockBootstrap } from "../../statistics/bootstrap.js";
 import type { SoakPass, SoakResults } from "./soak-results.js";
@@ -75,7 +76,10 @@ function allKnown(values: readonly (number | null)[]): Float64Array | null {
   return known.length === values.length && known.length > 0 ? Float64Array.from(known) : null;
 }
 
-/** What the passes say together. Those that are too short for an interval are not judged. */
+/**
+ * What the passes say together: `drifted` only when the whole interval of one lies beyond the tolerance, `flat` only when all lie within.
+ * Those that are too short for an interval are not judged.
+ */
 export function judgeLikelihood(passes: readonly SoakPass[]): SoakResults["likelihood"] {
   const judged = passes.filter(({ interval }) => interval !== null);
   let largest = { pass: 0, difference: 0 };
@@ -85,13 +89,16 @@ export function judgeLikelihood(passes: readonly SoakPass[]): SoakResults["likel
       largest = { pass, difference };
   }
   if (largest.pass === 0) return null;
-  const isWithin = judged.every(
-    ({ interval }) => interval && interval.lower >= -NLL_TOLERANCE && interval.upper <= NLL_TOLERANCE,
-  );
-  const hasDrifted = Math.abs(largest.difference) > NLL_TOLERANCE;
   return {
     judged: judged.length,
     largest,
-    verdict: hasDrifted ? "drifted" : isWithin ? "flat" : "not shown",
+    verdict: judgeIntervals(judged.flatMap(({ interval }) => interval ?? [])),
   };
+}
+
+function judgeIntervals(intervals: readonly Interval[]): NonNullable<SoakResults["likelihood"]>["verdict"] {
+  const isBeyond = ({ lower, upper }: Interval): boolean => lower > NLL_TOLERANCE || upper < -NLL_TOLERANCE;
+  if (intervals.some(isBeyond)) return "drifted";
+  const isWithin = ({ lower, upper }: Interval): boolean => lower >= -NLL_TOLERANCE && upper <= NLL_TOLERANCE;
+  return intervals.every(isWithin) ? "flat" : "not shown";
 }

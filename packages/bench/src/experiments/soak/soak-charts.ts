@@ -10,7 +10,7 @@ export function timeChart({ segments }: SoakResults): Chart {
     title: "Time per token",
     caption: "Mean and 95th percentile of the chunks of each segment, over the tokens read.",
     x: { title: "tokens read", scale: "linear" },
-    y: { title: "time [ms/token]", scale: "linear" },
+    y: { title: "time (ms/token)", scale: "linear" },
     series: [
       { name: "mean", points: timed.map(({ end, mean }) => ({ x: end, y: mean })) },
       { name: "p95", points: timed.map(({ end, p95 }) => ({ x: end, y: p95 })) },
@@ -24,7 +24,7 @@ export function memoryChart({ segments, sessions }: SoakResults): Chart {
     title: "Resident memory",
     caption: "Median of each segment, of the whole process, over the tokens read.",
     x: { title: "tokens read", scale: "linear" },
-    y: { title: "resident memory [MiB]", scale: "linear" },
+    y: { title: "resident memory (MiB)", scale: "linear" },
     series: [
       {
         name: "resident memory",
@@ -46,7 +46,7 @@ export function passChart({ passes }: SoakResults): Chart {
     caption:
       "Mean difference of the negative log-likelihood of the same tokens, with intervals of 95 %; above 0 is worse.",
     x: { title: "pass", scale: "linear" },
-    y: { title: "difference [nats/token]", scale: "linear" },
+    y: { title: "difference (nats/token)", scale: "linear" },
     series: [
       {
         name: "pass − pass 2",

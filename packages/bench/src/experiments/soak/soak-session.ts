@@ -1,6 +1,7 @@
 import { KVPolicyError } from "@kvpolicy/core";
 
 import type { MeasuredStream } from "../../measure/measured-model.js";
+import { isAbort } from "../../measure/is-abort.js";
 import { compareWithYoung, countComparedTokens } from "./compare-with-young.js";
 import { continueState } from "./identity.js";
 import { addLikelihoods } from "./passes.js";
@@ -113,12 +114,12 @@ async function readChunk(
   { options, text, chunk, rounds, clock }: Soak,
   { stream, state, start }: SoakSession,
 ): Promise<void> {
-  const { tokens, signal, residentBytes, onProgress, seed } = options;
+  const { tokens, budget, signal, residentBytes, onProgress, seed } = options;
   const from = state.read;
   const block = text.take(from, Math.min(chunk - (from % chunk), tokens - from));
   const nlls = new Float64Array(block.length);
   const what = `pass ${Math.floor(from / text.passLength) + 1} of ${Math.ceil(tokens / text.passLength)}`;
-  const total = tokens - start + countComparedTokens(tokens, chunk, rounds);
+  const total = tokens - start + countComparedTokens({ read: tokens, budget, chunk, rounds });
   let appended = 0;
   let peakCells = 0;
   const before = clock();
@@ -133,7 +134,7 @@ async function readChunk(
       },
     });
   } catch (error) {
-    if (!signal?.aborted || error !== signal.reason) throw error;
+    if (!isAbort(error, signal)) throw error;
   }
   const milliseconds = clock() - before;
   if (appended === 0) return;
@@ -156,7 +157,7 @@ export async function compareAtEnd(soak: Soak, session: SoakSession): Promise<vo
   const { read } = state;
   const readNow = tokens - session.start;
   if (rounds === 0 || read < tokens || state.sideBySide || signal?.aborted) return;
-  const total = readNow + countComparedTokens(tokens, chunk, rounds);
+  const total = readNow + countComparedTokens({ read: tokens, budget, chunk, rounds });
   try {
     await using young = await model.open({ policy, budget });
     state.sideBySide = await compareWithYoung({
@@ -164,6 +165,7 @@ export async function compareAtEnd(soak: Soak, session: SoakSession): Promise<vo
       young,
       text,
       read,
+      budget,
       chunk,
       rounds,
       seed,
@@ -172,7 +174,7 @@ export async function compareAtEnd(soak: Soak, session: SoakSession): Promise<vo
       onStep: (done) => onProgress?.({ what: "beside a young stream", done: readNow + done, total }),
     });
   } catch (error) {
-    if (signal?.aborted && error === signal.reason) return;
+    if (isAbort(error, signal)) return;
     // Hours of reading must not be lost for it.
     if (!KVPolicyError.isInstance(error)) throw error;
     warnings.push(`The stream was not compared with a young one: ${error.message}`);

@@ -18,7 +18,7 @@ export function verdictTable({ latency, sideBySide, memory, likelihood }: SoakRe
   if (memory) {
     const change = (memory.late.residentBytes - memory.early.residentBytes) / 2 ** 20;
     rows.push([
-      "memory, change [MiB]",
+      "memory, change (MiB)",
       change.toFixed(1),
       NOTHING,
       `±${formatMebibytes(memory.allowedBytes)}`,
@@ -27,13 +27,17 @@ export function verdictTable({ latency, sideBySide, memory, likelihood }: SoakRe
   }
   if (likelihood)
     rows.push([
-      "largest NLL difference [nats]",
+      "largest NLL difference (nats)",
       formatDifference(likelihood.largest.difference),
       NOTHING,
       `±${NLL_TOLERANCE}`,
       likelihood.verdict,
     ]);
-  return { caption: "What stayed", columns: ["figure", "value", "95 %", "allowed", "verdict"], rows };
+  return {
+    caption: "What stayed",
+    columns: ["figure", "value", "95 % interval", "allowed", "verdict"],
+    rows,
+  };
 }
 
 /** The curves. */
@@ -41,7 +45,7 @@ export function segmentTable({ segments }: SoakResults): TextTable {
   const shown = thin(segments);
   return {
     caption: describeThinning("Segments of the soak", shown.length, segments.length),
-    columns: ["tokens", "ms/token", "p50", "p95", "resident MiB", "cells"],
+    columns: ["tokens", "ms/token", "p50", "p95", "resident memory (MiB)", "cells"],
     rows: shown.map(({ start, end, milliseconds, residentBytes, peakCells }) => [
       describeRange({ start, end }),
       formatNumber(milliseconds?.mean),
@@ -58,7 +62,7 @@ export function passTable({ passes }: SoakResults): TextTable {
   const shown = thin(passes);
   return {
     caption: describeThinning("Passes of the text", shown.length, passes.length),
-    columns: ["pass", "tokens", "mean NLL [nats]", "pass − pass 2 [nats]", "95 %"],
+    columns: ["pass", "tokens", "mean NLL (nats)", "pass − pass 2 (nats)", "95 % interval"],
     rows: shown.map(({ pass, blocks, meanNll, difference, interval }) => [
       String(pass),
       formatCount(blocks * BLOCK_TOKENS),

@@ -22,7 +22,7 @@ export function describeSideBySide({ sideBySide, read }: SoakResults): string {
 }
 
 /** The time along the soak, in a sentence. */
-export function describeLatency({ latency }: SoakResults): string {
+export function describeTime({ latency }: SoakResults): string {
   if (!latency)
     return "Time per token along the soak: too little was read to compare its end with its beginning.";
   const { early, late, ratio, verdict } = latency;

@@ -11,17 +11,17 @@ export function describeRatio({
   readonly interval: Interval | null;
 }): string {
   const bounds = interval ? describeInterval(interval, (bound) => bound.toFixed(3)) : "no interval";
-  return `${value.toFixed(3)} (${bounds})`;
+  return `${value.toFixed(3)} [${bounds}]`;
 }
 
 /** The bounds of an interval, or nothing. */
 export function describeInterval(interval: Interval | null, format: (value: number) => string): string {
-  return interval ? `${format(interval.lower)} to ${format(interval.upper)}` : NOTHING;
+  return interval ? `${format(interval.lower)} … ${format(interval.upper)}` : NOTHING;
 }
 
 /** The bounds within which a ratio of times is flat. */
 export function describeBounds(): string {
-  return `${FLAT.lower} to ${FLAT.upper}`;
+  return `${FLAT.lower} … ${FLAT.upper}`;
 }
 
 /** Where a stretch of the soak begins and ends. */

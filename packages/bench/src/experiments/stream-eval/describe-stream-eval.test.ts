@@ -71,8 +71,8 @@ describe("describeStreamEval", () => {
       withRow({ inside, outside, recall: "shown", leak: "none", flatness }),
     ).verdicts;
     expect(verdict).toBe(
-      "window: sees what is in the cache, with a margin of 1.20 (1.10 … 1.30) nats; none outside of it, 0 (-0.0100 … 0.0100) nats; " +
-        "flat over the stream; 25.0 % (14.0 … 40.0) right inside; 0.0 % (0.0 … 9.0) right outside.",
+      "window: sees what is in the cache, with a margin of 1.20 [1.10 … 1.30] nats; none outside of it, 0 [-0.0100 … 0.0100] nats; " +
+        "flat over the stream; 25.0 % [14.0 … 40.0] right inside; 0.0 % [0.0 … 9.0] right outside.",
     );
     const others = withRow({
       recall: "not shown",
@@ -116,6 +116,17 @@ describe("describeStreamEval", () => {
     const asked = results.policies.flatMap(({ inside, partial, outside }) => [inside, partial, outside]);
     expect(places?.rows).toHaveLength(asked.filter(({ queries }) => queries > 0).length);
     expect(distances?.rows.map(([lines]) => lines)).toEqual(["1", "5"]);
+    const flatness = {
+      first: { mean: 1.5, interval: INTERVAL },
+      last: { mean: 1.25, interval: INTERVAL },
+      difference: { lower: -0.5, upper: 0.05 },
+      verdict: "not shown",
+    } as const;
+    expect(describeStreamEval(withRow({ flatness })).tables[2]?.rows[0]?.slice(3)).toEqual([
+      "-0.250",
+      "-0.500 … 0.0500",
+      "not shown",
+    ]);
     for (const { columns, rows } of describeStreamEval(results).tables)
       for (const row of rows) expect(row).toHaveLength(columns.length);
   });

@@ -56,14 +56,13 @@ describe("measureStreamEval", () => {
     expect(row?.inside.queries).toBe(row?.answers.length);
   });
 
-  it("gives margins to as many queries as asked for, spread evenly", async () => {
-    const results = await measure({ margins: 3 });
+  it("gives margins to as many queries as asked for, shared out over the distances", async () => {
+    const results = await measure({ margins: 4 });
     const [row] = results.policies;
     const having = row!.answers.flatMap(({ query, margin }) => (margin === null ? [] : [query]));
-    expect(results.settings.margins).toBe(3);
-    expect(having).toHaveLength(3);
-    const gaps = having.map((query, index) => query - (having[index - 1] ?? -1));
-    expect(Math.max(...gaps) - Math.min(...gaps)).toBeLessThanOrEqual(1);
+    expect(results.settings.margins).toBe(4);
+    const distances = having.map((query) => results.record.queries[query]!.distance);
+    expect(distances.sort((one, other) => one - other)).toEqual([1, 1, 5, 5]);
     const none = await measure({ margins: 0, accuracy: false });
     expect(
       none.policies[0]!.answers.every(({ margin, tokensRight }) => margin === null && tokensRight === null),
@@ -124,6 +123,42 @@ describe("measureStreamEval", () => {
     expect(describeStreamEval(results).notes.join("\n")).toContain(
       "dense stopped after 400 tokens (cache-full)",
     );
+  });
+
+  it("has the error of a policy that cannot be made in its row", async () => {
+    const refusal = new KVPolicyError({
+      code: "config",
+      message: "No room.",
+      details: { option: "budget", value: 150 },
+    });
+    const refuse = (): never => {
+      throw refusal;
+    };
+    const results = await measure({
+      policies: [
+        { name: "unmade", create: refuse },
+        {
+          name: "unchecked",
+          create: () => definePolicy({ name: "unchecked", checkBudget: refuse, plan: () => null }),
+        },
+        { name: "window", create: () => window() },
+      ],
+    });
+    expect(streamEvalResultsSchema.parse(results)).toEqual(results);
+    const error = { code: "config", message: "No room." };
+    expect(results.policies.map((policy) => [policy.status, policy.error, policy.tokens])).toEqual([
+      ["failed", error, 0],
+      ["failed", error, 0],
+      ["complete", null, results.record.tokens],
+    ]);
+    expect(results.partial).toBe(false);
+    expect(results.policies[0]!.description).toEqual({ name: "unmade", shape: "opaque", options: {} });
+    expect(describeStreamEval(results).notes).toContain("unmade stopped after 0 tokens (config): No room.");
+    const fault = new TypeError("a fault");
+    const faulty = (): never => {
+      throw fault;
+    };
+    await expect(measure({ policies: [{ name: "faulty", create: faulty }] })).rejects.toBe(fault);
   });
 
   it("keeps what was measured when it is stopped", async () => {

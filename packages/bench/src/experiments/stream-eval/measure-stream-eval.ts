@@ -2,10 +2,11 @@ import { checkCount, KVPolicyError, type KVCachePolicy } from "@kvpolicy/core";
 
 import type { ExperimentOptions } from "../experiment.js";
 import type { PolicyChoice } from "../policy-choice.js";
+import { chooseSpread } from "./choose-spread.js";
 import { readRecord, type RecordReading } from "./read-record.js";
 import type { StreamEvalPolicy, StreamEvalQuery, StreamEvalResults } from "./stream-eval-results.js";
 import { summarizeAnswers } from "./summarize-answers.js";
-import { writeRecord, type RecordQuery, type StreamRecord } from "./write-record.js";
+import { writeRecord, type StreamRecord } from "./write-record.js";
 
 /** What is taken when an option is left out. */
 export const STREAM_EVAL_DEFAULTS = {
@@ -37,7 +38,7 @@ export interface StreamEvalOptions extends ExperimentOptions {
   readonly lines?: number | undefined;
   /** Fewest tokens of the record, where `lines` is left out. Defaults to 20 budgets. */
   readonly tokens?: number | undefined;
-  /** Most queries that get a margin, spread evenly over the record. Defaults to all. */
+  /** Most queries that get a margin, shared out over the distances and spread evenly over the record. Defaults to all. */
   readonly margins?: number | undefined;
   /** Whether the likeliest answers are looked at, too. Defaults to true. */
   readonly accuracy?: boolean | undefined;
@@ -70,16 +71,18 @@ export async function measureStreamEval(options: StreamEvalOptions): Promise<Str
   const start = clock();
   const queries = describeQueries(record, model.bos);
   const policies: StreamEvalPolicy[] = [];
-  for (const [index, { name, policy, cells }] of contenders.entries()) {
+  for (const [index, contender] of contenders.entries()) {
+    const { name, policy, cells } = contender;
     let done = index * workOfOne;
     const onTokens = (count: number): void => {
       done += count;
       onProgress?.({ what: name, done, total: contenders.length * workOfOne });
     };
-    const reading = signal?.aborted
-      ? undefined
-      : await readRecord({ model, policy, budget: cells, record, withMargin, accuracy, signal, onTokens });
-    policies.push(describeReading({ name, policy, cells }, reading, { record, queries, budget, distances }));
+    const reading =
+      policy && !signal?.aborted
+        ? await readRecord({ model, policy, budget: cells, record, withMargin, accuracy, signal, onTokens })
+        : undefined;
+    policies.push(describeReading(contender, reading, { record, queries, budget, distances }));
   }
   return {
     ...surroundings,
@@ -102,8 +105,10 @@ export async function measureStreamEval(options: StreamEvalOptions): Promise<Str
 
 interface Contender {
   readonly name: string;
-  readonly policy: KVCachePolicy;
   readonly cells: number;
+  /** Null where it could not be made, with the error. */
+  readonly policy: KVCachePolicy | null;
+  readonly error: StreamEvalPolicy["error"];
 }
 
 interface Settings {
@@ -181,19 +186,17 @@ function createContenders(
   const most = tokens.length + (model.bos === undefined ? 0 : 1);
   return policies.map(({ name, create, cells }) => {
     const own = cells === undefined ? budget : Math.min(cells, most);
-    return { name, policy: create(own), cells: own };
+    return { name, cells: own, ...createPolicy(() => create(own)) };
   });
 }
 
-/** So many of the queries, spread evenly. */
-function chooseSpread(queries: readonly RecordQuery[], count: number): ReadonlySet<RecordQuery> {
-  const chosen = Math.min(count, queries.length);
-  return new Set(
-    queries.filter(
-      (_, index) =>
-        Math.floor(((index + 1) * chosen) / queries.length) > Math.floor((index * chosen) / queries.length),
-    ),
-  );
+function createPolicy(create: () => KVCachePolicy): Pick<Contender, "policy" | "error"> {
+  try {
+    return { policy: create(), error: null };
+  } catch (error) {
+    if (!KVPolicyError.isInstance(error)) throw error;
+    return { policy: null, error: { code: error.code, message: error.message } };
+  }
 }
 
 function describeQueries({ queries }: StreamRecord, bos: number | undefined): StreamEvalQuery[] {
@@ -215,16 +218,16 @@ interface ReadingContext {
 }
 
 function describeReading(
-  { name, policy, cells }: Contender,
+  { name, policy, cells, error }: Contender,
   reading: RecordReading | undefined,
   { record, queries, budget, distances }: ReadingContext,
 ): StreamEvalPolicy {
   const answers = reading?.answers ?? [];
   return {
     name,
-    description: policy.describe(cells),
-    status: reading?.status ?? "partial",
-    error: reading?.error ?? null,
+    description: policy?.describe(cells) ?? { name, shape: "opaque", options: {} },
+    status: reading?.status ?? (error ? "failed" : "partial"),
+    error: reading?.error ?? error,
     warnings: reading?.warnings ?? [],
     budget: cells,
     tokens: reading?.tokens ?? 0,

@@ -200,6 +200,16 @@ describe("readRecord", () => {
     for (const { calls } of backends) expect(calls.at(-1)?.method).toBe("dispose");
   });
 
+  it("closes the second stream also when the first cannot be", async () => {
+    const backends: FakeBackend[] = [];
+    const onOpen = (backend: FakeBackend): void => {
+      if (backends.push(backend) === 1) backend.failNext("dispose", new Error("stuck"));
+    };
+    await expect(read(window(), {}, { onOpen })).rejects.toMatchObject({ cause: { message: "stuck" } });
+    expect(backends).toHaveLength(2);
+    for (const { calls } of backends) expect(calls.at(-1)?.method).toBe("dispose");
+  });
+
   it("keeps what it has when the cache is full or a policy does not fit", async () => {
     const full = await read(dense());
     expect(full).toMatchObject({ status: "failed", error: { code: "cache-full" } });

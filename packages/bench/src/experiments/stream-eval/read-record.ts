@@ -1,6 +1,8 @@
 import { KVPolicyError, type KVCachePolicy, type Snapshot } from "@kvpolicy/core";
 
 import type { MeasuredModel, MeasuredStream } from "../../measure/measured-model.js";
+import { disposeAll } from "../../measure/dispose-all.js";
+import { isAbort } from "../../measure/is-abort.js";
 import { findTruncateProblem, RecordCursor, type RecordCursorOptions } from "./record-cursor.js";
 import type { Place, StreamEvalAnswer } from "./stream-eval-results.js";
 import type { RecordQuery, StreamRecord } from "./write-record.js";
@@ -75,12 +77,12 @@ export async function readRecord(options: ReadRecordOptions): Promise<RecordRead
     await new RecordReader(options, reading).read(main, fork);
     reading.status = "complete";
   } catch (error) {
-    if (signal?.aborted && error === signal.reason) return reading;
+    if (isAbort(error, signal)) return reading;
     if (!KVPolicyError.isInstance(error)) throw error;
     reading.status = "failed";
     reading.error = { code: error.code, message: error.message };
   } finally {
-    for (const stream of streams) await stream.dispose();
+    await disposeAll(streams);
   }
   return reading;
 }

@@ -10,8 +10,8 @@ export function marginByDistanceChart({ policies, settings }: StreamEvalResults)
     title: "Margin by distance",
     caption:
       "Mean margin of the queries of each distance, with intervals of 95 %, over the tokens between the value and its query.",
-    x: { title: "distance [tokens]", scale: "linear" },
-    y: { title: "margin [nats]", scale: "linear" },
+    x: { title: "distance (tokens)", scale: "linear" },
+    y: { title: "margin (nats)", scale: "linear" },
     series: policies.map(({ name, distances }) => ({
       name,
       mark: "line-with-points",
@@ -28,8 +28,8 @@ export function accuracyByDistanceChart({ policies, settings }: StreamEvalResult
   return {
     title: "Accuracy by distance",
     caption: "Share of right answers at each distance, with Wilson intervals of 95 %.",
-    x: { title: "distance [tokens]", scale: "linear" },
-    y: { title: "right answers [%]", scale: "linear" },
+    x: { title: "distance (tokens)", scale: "linear" },
+    y: { title: "right answers (%)", scale: "linear" },
     series: policies.map(({ name, distances }) => ({
       name,
       mark: "line-with-points",
@@ -55,8 +55,8 @@ export function marginOverStreamChart({ policies, record, settings }: StreamEval
   return {
     title: "Margin along the stream",
     caption: `Means of up to ${POINTS} stretches of the stream with equally many queries each, for lines inside and outside of the cache.`,
-    x: { title: "stream position [tokens]", scale: "linear" },
-    y: { title: "margin [nats]", scale: "linear" },
+    x: { title: "stream position (tokens)", scale: "linear" },
+    y: { title: "margin (nats)", scale: "linear" },
     series: policies.flatMap((policy) =>
       (["inside", "outside"] as const).map((place) => ({
         name: `${policy.name}, ${place}`,

@@ -1,7 +1,7 @@
 import { formatCount, formatInterval, formatNumber, NOTHING } from "../../report/numbers.js";
 import type { TextTable } from "../../report/report-section.js";
 import type { StreamEvalResults } from "./stream-eval-results.js";
-import { describeAccuracy, describeMargin, formatShare } from "./stream-eval-words.js";
+import { describeAccuracy, describeMargin, formatMargin, formatShare } from "./stream-eval-words.js";
 
 /** Each policy by where the value is. */
 export function placeTable({ policies }: StreamEvalResults): TextTable {
@@ -10,10 +10,10 @@ export function placeTable({ policies }: StreamEvalResults): TextTable {
     columns: [
       "policy, value",
       "queries",
-      "accuracy (95 %)",
+      "accuracy, 95 % interval",
       "tokens right",
-      "NLL [nats]",
-      "margin [nats] (95 %)",
+      "NLL (nats)",
+      "margin (nats), 95 % interval",
     ],
     rows: policies.flatMap(({ name, ...groups }) =>
       (["inside", "partial", "outside"] as const).flatMap((place) => {
@@ -42,7 +42,7 @@ export function distanceTable(results: StreamEvalResults): TextTable {
     columns: [
       "lines",
       "tokens",
-      ...policies.flatMap(({ name }) => [`${name}: inside`, `${name}: accuracy`, `${name}: margin [nats]`]),
+      ...policies.flatMap(({ name }) => [`${name}: inside`, `${name}: accuracy`, `${name}: margin (nats)`]),
     ],
     rows: settings.distances.map((distance) => {
       const cells = policies.map(({ distances }) => distances.find((row) => row.distance === distance));
@@ -63,7 +63,14 @@ export function distanceTable(results: StreamEvalResults): TextTable {
 export function flatnessTable({ policies }: StreamEvalResults): TextTable {
   return {
     caption: "Margin inside the cache, the last quarter of the stream against the first",
-    columns: ["policy", "first quarter [nats]", "last quarter [nats]", "difference (95 %)", "verdict"],
+    columns: [
+      "policy",
+      "first quarter (nats)",
+      "last quarter (nats)",
+      "difference (nats)",
+      "95 % interval",
+      "verdict",
+    ],
     rows: policies.flatMap(({ name, flatness }) =>
       flatness
         ? [
@@ -71,7 +78,8 @@ export function flatnessTable({ policies }: StreamEvalResults): TextTable {
               name,
               describeMargin(flatness.first),
               describeMargin(flatness.last),
-              flatness.difference ? formatInterval(flatness.difference) : NOTHING,
+              formatMargin(flatness.last.mean - flatness.first.mean),
+              formatInterval(flatness.difference),
               flatness.verdict,
             ],
           ]

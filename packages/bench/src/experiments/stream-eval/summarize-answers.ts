@@ -1,4 +1,4 @@
-import { clusterInterval } from "../../statistics/cluster-interval.js";
+import { studentInterval } from "../../statistics/student-interval.js";
 import { wilsonInterval } from "../../statistics/wilson-interval.js";
 import type { Interval } from "../../results/header.js";
 import type {
@@ -83,7 +83,7 @@ function summarize(answers: readonly StreamEvalAnswer[], answerTokens: readonly 
       : null,
     nll: queries === 0 || nlls.includes(null) ? null : total(nlls.map((nll) => nll ?? 0)) / queries,
     margins: margins.length,
-    margin: margins.length === 0 ? null : meanOf(margins),
+    margin: margins.length === 0 ? null : studentInterval(margins),
   };
 }
 
@@ -113,7 +113,7 @@ function compareQuarters(
   const firstMargins = marginsOf(full.filter((answer) => positionOf(answer) < start + quarter));
   const lastMargins = marginsOf(full.filter((answer) => positionOf(answer) >= end - quarter));
   if (firstMargins.length < 2 || lastMargins.length < 2 || !margin) return null;
-  const [first, last] = [meanOf(firstMargins), meanOf(lastMargins)];
+  const [first, last] = [studentInterval(firstMargins), studentInterval(lastMargins)];
   const difference = differenceOf(first, last);
   return { first, last, difference, verdict: judgeFlatness(difference, margin.mean) };
 }
@@ -139,12 +139,6 @@ function differenceOf(first: MeanOf, last: MeanOf): Interval | null {
 }
 
 type MeanOf = NonNullable<StreamEvalGroup["margin"]>;
-
-/** A mean over queries, each of which counts as one draw. */
-function meanOf(values: readonly number[]): MeanOf {
-  const { mean, interval } = clusterInterval(values.map((sum) => ({ sum, count: 1 })));
-  return { mean, interval };
-}
 
 function marginsOf(answers: readonly StreamEvalAnswer[]): number[] {
   return answers.flatMap(({ margin }) => margin ?? []);

@@ -1,4 +1,11 @@
-import { COMPARISON_LIMITS, definitions, processLine, runNotes } from "../../comparison/comparison-notes.js";
+import {
+  definitions,
+  ONE_TEXT_LIMIT,
+  PERPLEXITY_LIMITS,
+  processLine,
+  READING_TIME_LIMIT,
+  runNotes,
+} from "../../comparison/comparison-notes.js";
 import { costTable, qualityTable } from "../../comparison/comparison-tables.js";
 import { perplexityChart } from "../../comparison/perplexity-chart.js";
 import { formatCount } from "../../report/numbers.js";
@@ -18,7 +25,7 @@ export function describeStream(results: StreamResults): ReportSection {
     charts: [perplexityChart(results, model.trainedLength)],
     tables: [qualityTable(results), costTable(results)],
     definitions: definitions(results),
-    limits: COMPARISON_LIMITS,
+    limits: [ONE_TEXT_LIMIT, ...PERPLEXITY_LIMITS, READING_TIME_LIMIT],
     settings: [
       ["text", `${text.name}, SHA-256 ${text.sha256}`],
       ["seed", String(settings.seed)],
