@@ -18,7 +18,10 @@ import { ExitCode } from "./report-error.js";
 export async function runChat(options: ChatCommandOptions): Promise<number> {
   await using loaded = await load(options);
   const { model } = loaded;
-  const policy = options.policy.create({ findTokens: (isWanted) => findTokens(model, isWanted) });
+  const policy = options.policy.create({
+    findTokens: (isWanted) => findTokens(model, isWanted),
+    budget: options.budget,
+  });
   const evictions: ChatEvictionEvent[] = [];
   await using chat = await openChat(model, {
     policy,

@@ -28,7 +28,7 @@ describe("parseChatOptions", () => {
     [{ keys: "Q8_0" }, '--keys must be F16 or F32, not "Q8_0".'],
     [{ gpu: "opencl" }, '--gpu must be one of auto, cuda, metal, vulkan, false, not "opencl".'],
     [{ save: "" }, '--save must name a file, not "".'],
-    [{ policy: "random-anchor" }, "--policy random-anchor is a control, for `kvpolicy stream` only."],
+    [{ policy: "random-anchor" }, "--policy random-anchor takes its budget from the command: name --budget."],
     [
       { policy: "pinned" },
       '--policy pinned cannot be read: "pinned" wraps another policy, which it has in brackets: pinned(sink-window).',

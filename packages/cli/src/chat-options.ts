@@ -89,7 +89,7 @@ export async function parseChatOptions(
   return {
     ...rest,
     model: named,
-    policy: await parsePolicySpec(policy, undefined),
+    policy: await parsePolicySpec(policy, undefined, budget),
     budget,
     system,
     restore,

@@ -1,7 +1,13 @@
 import { Command } from "commander";
 import { describe, expect, it } from "vitest";
 
-import { commonOptions, parseCommonOptions, type CommonOptions } from "./common-options.js";
+import {
+  budgetOption,
+  commonOptions,
+  parseCommonOptions,
+  strideOption,
+  type CommonOptions,
+} from "./common-options.js";
 
 /** The options of a command line, as commander and then the command read them. */
 function parse(words: readonly string[], environment: NodeJS.ProcessEnv = {}): CommonOptions {
@@ -70,5 +76,25 @@ describe("the options that all experiments share", () => {
     expect(() => parse(words)).toThrow(
       expect.objectContaining({ code: "config", message, details: { option, value: words[1] } }) as Error,
     );
+  });
+});
+
+describe("the options of sizes", () => {
+  it("say the defaults that are taken", () => {
+    const [tiny, other] = [[], ["--model", "a.gguf"]].map((words) => parse(words).defaults);
+    for (const [option, name] of [
+      [budgetOption(), "budget"],
+      [strideOption(), "stride"],
+      [strideOption({ numbersOnly: true }), "stride"],
+    ] as const)
+      expect(option.description).toContain(
+        `(default: ${tiny![name]} for a tiny model, else ${other![name]})`,
+      );
+    expect(budgetOption(7, 9).description).toContain("(default: 7 for a tiny model, else 9)");
+  });
+
+  it("offer half only where it is taken", () => {
+    expect(strideOption().description).toMatch(/ or half, unless the policy says /);
+    expect(strideOption({ numbersOnly: true }).description).not.toMatch(/half|policy/);
   });
 });

@@ -5,7 +5,10 @@ import { GPU_HELP, gpuSchema, type Gpu } from "./load-llama.js";
 import { TINY } from "./load-model.js";
 import { cacheType, firstProblem, wholeNumber } from "./option-schemas.js";
 
-/** What is taken when an option is left out; threads and cells depend on the model. */
+/**
+ * What is taken when an option is left out. Some depend on the model: recomputing costs so much more on a larger one, and a tiny one is
+ * too small to share a step between threads.
+ */
 export const COMMON_DEFAULTS = {
   model: `${TINY}sink`,
   out: "kvpolicy-results",
@@ -16,7 +19,7 @@ export const COMMON_DEFAULTS = {
   other: { budget: 256, stride: 16, threads: undefined },
 } as const;
 
-/** The checked options that every experiment takes. */
+/** The checked options that every experiment takes, and `kvpolicy stream`. */
 export interface CommonOptions {
   /** Path, `hf:` name, or `tiny:` name. */
   readonly model: string;
@@ -40,7 +43,7 @@ export interface CommonOptions {
   readonly json: boolean;
 }
 
-/** The options that every experiment takes, for commander. */
+/** The options that every experiment takes, and `kvpolicy stream`, for commander. */
 export function commonOptions(): Option[] {
   return [
     new Option(
@@ -57,6 +60,28 @@ export function commonOptions(): Option[] {
   ];
 }
 
+/** The option `--budget` of a command whose policies have one budget. */
+export function budgetOption(
+  tiny: number = COMMON_DEFAULTS.tiny.budget,
+  other: number = COMMON_DEFAULTS.other.budget,
+): Option {
+  return new Option("--budget <cells>", `cells that a policy may use ${defaultsInWords(tiny, other)}`);
+}
+
+/** The option `--stride`. A command that compares strides by their number takes numbers only. */
+export function strideOption({ numbersOnly = false } = {}): Option {
+  const { tiny, other } = COMMON_DEFAULTS;
+  const what = numbersOnly
+    ? "cells freed by one eviction"
+    : "cells freed by one eviction, or half, unless the policy says";
+  return new Option("--stride <cells>", `${what} ${defaultsInWords(tiny.stride, other.stride)}`);
+}
+
+/** What a help says of a default that depends on the model. */
+export function defaultsInWords(tiny: number | string, other: number | string): string {
+  return `(default: ${tiny} for a tiny model, else ${other})`;
+}
+
 const rawSchema = z.object({
   model: z.string().min(1, { error: "must be a path, hf:USER/REPO/FILE or tiny:NAME" }).optional(),
   out: z.string().min(1, { error: "must name a directory" }),
@@ -69,7 +94,7 @@ const rawSchema = z.object({
 });
 
 /**
- * Checks the options that every experiment takes, and fills in the defaults.
+ * Checks the options that every experiment takes, and `kvpolicy stream`, and fills in the defaults.
  *
  * @param raw - The options as commander parsed them.
  * @param environment - Where `KVPOLICY_MODEL` may be.

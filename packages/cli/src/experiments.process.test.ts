@@ -1,4 +1,4 @@
-import { readFile, symlink, writeFile } from "node:fs/promises";
+import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 
 import { parseResults, type ExperimentResults } from "@kvpolicy/bench";
@@ -87,23 +87,27 @@ describe("the experiments of kvpolicy", () => {
     expect(await readFile(file, "utf8")).toBe(old);
   });
 
-  it.skipIf(process.platform !== "linux")("stop at a full disk, with what lay there intact", async () => {
-    await runner.run(["probe", ...SMALL, "--out", "full"]);
-    const file = join(directory, "full", "results.json");
-    const before = await readFile(file, "utf8");
-    await symlink("/dev/full", join(directory, "full", "results.json.new"));
-    const { code, errors } = await runner.run([
-      "budgets",
-      "--budgets",
-      "24,48",
-      "--tokens",
-      "300",
-      "--out",
-      "full",
-    ]);
+  it("do not put what was measured before Ctrl-C in place of complete results", async () => {
+    const words = ["perplexity", "--policy", "sink-window", "--stride", "1", "--out", "kept"];
+    const { code } = await runner.run([...words, "--budgets", "24", "--tokens", "60"]);
+    expect(code).toBe(0);
+    const before = await readResults("kept");
+    const cut = await runner.run([...words, "--budgets", "200", "--tokens", "100000"], {
+      signalAfter: interrupt((written) => written.errors.includes(" left; ")),
+    });
+    expect(cut.code).toBe(130);
+    expect(cut.output).toContain("Partial");
+    expect(cut.errors).toContain("has complete results of this experiment");
+    expect(await readResults("kept")).toEqual(before);
+  });
+
+  it("keep the results where the report cannot be written, and say which file could not", async () => {
+    await mkdir(join(directory, "blocked", "report.html"), { recursive: true });
+    const { code, errors, output } = await runner.run(["probe", ...SMALL, "--out", "blocked"]);
     expect(code).toBe(2);
-    expect(errors).toContain("the disk is full");
-    expect(await readFile(file, "utf8")).toBe(before);
+    expect(errors).toMatch(/cannot be written to .*report\.html/);
+    expect(output).toContain("→");
+    expect((await readResults("blocked")).map(({ experiment }) => experiment)).toEqual(["probe"]);
   });
 
   it("go on with the policies that a model can run, and say why another cannot", async () => {
@@ -126,6 +130,9 @@ describe("the experiments of kvpolicy", () => {
       ["recompute", "complete"],
       ["sink-window", "failed"],
     ]);
+    const alone = await runner.run([...words.split(" "), "--policy", "sink-window"]);
+    expect(alone.code).toBe(2);
+    expect(alone.output).toMatch(/sink-window stopped after 0 tokens/);
   });
 
   it("refuse input that cannot work with one line and exit code 2", async () => {

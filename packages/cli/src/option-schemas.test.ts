@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { z } from "zod";
 
-import { firstProblem, numberList, wholeNumber } from "./option-schemas.js";
+import { firstProblem, numberList, strideSchema, wholeNumber } from "./option-schemas.js";
 
 describe("wholeNumber", () => {
   it("reads whole numbers from its minimum on", () => {
@@ -18,11 +18,20 @@ describe("wholeNumber", () => {
       expect(wholeNumber(2).safeParse(text).error?.issues[0]?.message).toBe(
         "must be a whole number of at least 2",
       );
-      expect(wholeNumber(2, "half or ").safeParse(text).error?.issues[0]?.message).toBe(
-        "must be half or a whole number of at least 2",
-      );
     },
   );
+});
+
+describe("strideSchema", () => {
+  it("reads a number of cells, or half of the window", () => {
+    expect(["half", "1", "64"].map((text) => strideSchema.parse(text))).toEqual(["half", 1, 64]);
+  });
+
+  it.each(["0", "", "third", "1.5", "-1", "Half", "9007199254740992"])("refuses %j", (text) => {
+    expect(strideSchema.safeParse(text).error?.issues.map(({ message }) => message)).toEqual([
+      "must be half or a whole number of at least 1",
+    ]);
+  });
 });
 
 describe("numberList", () => {

@@ -1,16 +1,25 @@
+import type { Stride } from "@kvpolicy/core";
 import { z } from "zod";
 
 import { badOption } from "./report-error.js";
 
-/** A whole number of at least `minimum`; `otherwise` is what else is allowed, for the message. */
-export function wholeNumber(minimum: number, otherwise = ""): z.ZodType<number, string> {
-  const error = `must be ${otherwise}a whole number of at least ${minimum}`;
-  return z
-    .string()
-    .regex(/^\d+$/, { error, abort: true })
-    .transform(Number)
-    .refine((value) => Number.isSafeInteger(value) && value >= minimum, { error });
+/** A whole number of at least `minimum`. */
+export function wholeNumber(minimum: number): z.ZodType<number, string> {
+  const error = `must be a whole number of at least ${minimum}`;
+  return (
+    z
+      .string()
+      .regex(/^\d+$/, { error, abort: true })
+      .transform(Number)
+      // Without `abort` a union would give this message, and not its own of all that is allowed.
+      .refine((value) => Number.isSafeInteger(value) && value >= minimum, { error, abort: true })
+  );
 }
+
+/** A stride of policies: a whole number of at least 1, or `half`. */
+export const strideSchema: z.ZodType<Stride, string> = z.union([z.literal("half"), wholeNumber(1)], {
+  error: "must be half or a whole number of at least 1",
+});
 
 /** A list of whole numbers of at least `minimum`, with commas between them, none twice. */
 export function numberList(minimum: number): z.ZodType<readonly number[], string> {

@@ -1,4 +1,4 @@
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
@@ -6,7 +6,7 @@ import type { MeasuredModel } from "@kvpolicy/bench";
 import { Command } from "commander";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
-import { choosePolicies, parsePolicies, policyOption } from "./policy-choices.js";
+import { choosePolicies, neverEvicts, parsePolicies, parsePolicy, policyOption } from "./policy-choices.js";
 
 describe("--policy", () => {
   it("may be given several times, in that order", () => {
@@ -57,10 +57,27 @@ describe("parsePolicies", () => {
         path,
         `const policy = { name: "mine", requires: [], plan: () => null, describe: () => ({ name: "mine", shape: "opaque", options: {} }) };
          export const fixed = { ...policy, budget: 64 };
+         export default policy;
          export const failing = { ...policy, checkBudget: () => { throw new Error("a bug"); } };`,
       );
     });
     afterAll(() => rm(folder, { recursive: true }));
+
+    it("may have the name of another, but not be the same twice", async () => {
+      const other = join(folder, "other", "mine.mjs");
+      await mkdir(join(folder, "other"));
+      await writeFile(other, `export { default } from "../mine.mjs";`);
+      const names = async (...specs: string[]): Promise<readonly string[]> =>
+        (await parsePolicies(specs, 2, [64])).map(({ name }) => name);
+      const [first, second, third] = ["mine (mine.mjs)", "mine (mine.mjs) 2", "mine (mine.mjs) 3"];
+      expect(await names(path, other, "window", `${folder}/./mine.mjs`)).toEqual([
+        first,
+        second,
+        "window",
+        third,
+      ]);
+      await expect(names(path, other, path)).rejects.toThrow("--policy mine (mine.mjs) is given twice.");
+    });
 
     it("refuses one that fixes another budget", async () => {
       expect(await parsePolicies([`${path}#fixed`], 2, [64])).toHaveLength(1);
@@ -77,6 +94,23 @@ describe("parsePolicies", () => {
         cause: expect.objectContaining({ message: "a bug" }) as Error,
       });
     });
+  });
+});
+
+describe("parsePolicy", () => {
+  it("reads one, and refuses it with the budget that it cannot work with", async () => {
+    expect((await parsePolicy("window", "half", [64])).name).toBe("window");
+    await expect(parsePolicy("sink-window:sinks=40", 2, [64, 32])).rejects.toMatchObject({
+      code: "config",
+      message: expect.stringMatching(/cannot work with a budget of 32: /) as string,
+    });
+  });
+});
+
+describe("neverEvicts", () => {
+  it("is true of dense alone", async () => {
+    const specs = await parsePolicies(["dense", "window", "random-anchor", "recompute"], 2, [64]);
+    expect(specs.map(neverEvicts)).toEqual([true, false, false, false]);
   });
 });
 

@@ -21,14 +21,9 @@ export function policyOption(defaults: readonly string[]): Option {
 /** Schema of `--policy`. */
 export const policySpecs = z.array(z.string()).optional();
 
-/** Schema of `--stride`. */
-export const strideOption = new Option(
-  "--stride <cells>",
-  "cells freed by one eviction, unless the policy says (default: 2 for a tiny model, else 16)",
-);
-
 /**
- * Reads policies from the command line and tries them with every budget.
+ * Reads policies from the command line and tries them with every budget. Modules of one's own may have policies and files of the same
+ * names: a number tells these apart.
  *
  * @throws {KVPolicyError} `config` for a spec that cannot be read, is given twice, or cannot work with a budget.
  */
@@ -38,14 +33,36 @@ export async function parsePolicies(
   budgets: readonly number[],
 ): Promise<PolicySpec[]> {
   const policies: PolicySpec[] = [];
-  for (const spec of specs) {
-    const policy = await parsePolicySpec(spec, stride, budgets[0]);
-    if (policies.some(({ name }) => name === policy.name))
+  for (const [index, spec] of specs.entries()) {
+    const policy = await parsePolicy(spec, stride, budgets);
+    if (specs.indexOf(spec) < index)
       throw badOption("policy", spec, `--policy ${policy.name} is given twice.`);
-    for (const budget of budgets) checkBudget(policy, budget);
-    policies.push(policy);
+    policies.push(nameApart(policy, policies));
   }
   return policies;
+}
+
+/**
+ * Reads one policy from the command line and tries it with every budget.
+ *
+ * @throws {KVPolicyError} `config` for a spec that cannot be read, or cannot work with a budget.
+ */
+export async function parsePolicy(
+  spec: string,
+  stride: Stride,
+  budgets: readonly number[],
+): Promise<PolicySpec> {
+  const policy = await parsePolicySpec(spec, stride, budgets[0]);
+  for (const budget of budgets) checkBudget(policy, budget);
+  return policy;
+}
+
+function nameApart(spec: PolicySpec, others: readonly PolicySpec[]): PolicySpec {
+  const isTaken = (name: string): boolean => others.some((other) => other.name === name);
+  if (!isTaken(spec.name)) return spec;
+  let number = 2;
+  while (isTaken(`${spec.name} ${number}`)) number += 1;
+  return { ...spec, name: `${spec.name} ${number}` };
 }
 
 /** Refuses a policy that cannot work with a budget. */
@@ -64,17 +81,29 @@ function checkBudget({ name, create }: PolicySpec, budget: number): void {
   if (problem !== undefined) throw refuse(problem);
 }
 
-/** The policies of a command for an experiment. Dense gets a cell for every token, up to well beyond the trained length. */
+/** Whether a policy never evicts, so that a budget means nothing to it. */
+export function neverEvicts({ create }: PolicySpec): boolean {
+  return create(withoutModel(DENSE_CELLS)).name === "dense";
+}
+
+/** The policies of a command for an experiment. */
 export function choosePolicies(
   specs: readonly PolicySpec[],
   model: MeasuredModel,
   tokens: number,
 ): PolicyChoice[] {
+  return specs.map((spec) => choosePolicy(spec, model, tokens));
+}
+
+/**
+ * A policy of a command for an experiment. Dense gets a cell for every token, up to well beyond the trained length, where it has long
+ * shown what becomes of it.
+ */
+export function choosePolicy(spec: PolicySpec, model: MeasuredModel, tokens: number): PolicyChoice {
   const denseCells = Math.min(tokens + 1, Math.max(DENSE_CELLS, 4 * (model.trainedLength ?? 0)));
-  return specs.map(({ name, create }) => {
-    const createWithModel: PolicyChoice["create"] = (budget) =>
-      create({ findTokens: (isWanted) => model.findTokens(isWanted), budget });
-    const isDense = create(withoutModel(DENSE_CELLS)).name === "dense";
-    return { name, create: createWithModel, ...(isDense && { cells: denseCells }) };
-  });
+  return {
+    name: spec.name,
+    create: (budget) => spec.create({ findTokens: (isWanted) => model.findTokens(isWanted), budget }),
+    ...(neverEvicts(spec) && { cells: denseCells }),
+  };
 }

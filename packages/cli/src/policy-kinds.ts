@@ -73,7 +73,7 @@ export class SpecOptions {
     throw badOption(
       "policy",
       this.#spec,
-      `--policy ${this.#spec} is a control, for \`kvpolicy stream\` only.`,
+      `--policy ${this.#spec} takes its budget from the command: name --budget.`,
     );
   }
 

@@ -99,6 +99,13 @@ describe("parsePolicySpec", () => {
     });
   });
 
+  it("says what a control lacks whose budget is not known", async () => {
+    await expect(parsePolicySpec("random-anchor", 1)).rejects.toMatchObject({
+      code: "config",
+      message: "--policy random-anchor takes its budget from the command: name --budget.",
+    });
+  });
+
   it("gives a policy the tokens of the model that it asks for", async () => {
     const texts = ["a", ".", " ,", "b", "\n"];
     const { create } = await parsePolicySpec("separator", undefined);

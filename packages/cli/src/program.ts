@@ -10,7 +10,7 @@ import { GPU_HELP } from "./load-llama.js";
 import { probeModel, type ProbeOptions } from "./probe-model.js";
 import { PROBE_COMMAND } from "./run-probe.js";
 import { runExperiment } from "./run-experiment.js";
-import { DEFAULTS, parseStreamOptions } from "./stream-options.js";
+import { parseStreamOptions, streamOptions } from "./stream-options.js";
 import { runStream } from "./stream-command.js";
 import { packageVersion } from "./versions.js";
 
@@ -31,46 +31,13 @@ export function createProgram(argv: readonly string[], onExit: (code: number) =>
       },
     });
 
-  program
+  const stream = program
     .command("stream")
-    .description("Reads a text under several policies side by side, live, and reports.")
-    .option("--text <file>", "text to read; - for standard input (default: Moby Dick)")
-    .option(
-      "--model <model>",
-      `path of a GGUF file, hf:USER/REPO/FILE, or tiny:NAME (default: $KVPOLICY_MODEL, else ${DEFAULTS.model})`,
-    )
-    .option(
-      "--policy <spec>",
-      `policy to compare, repeatable, such as sink-window:sinks=1,stride=16, or a module of your own, ./my-policy.js (default: ${DEFAULTS.policies.join(", ")})`,
-      (spec: string, specs: readonly string[] | undefined) => [...(specs ?? []), spec],
-    )
-    .option(
-      "--budget <cells>",
-      `cells that each policy may use (default: ${DEFAULTS.tiny.budget} for a tiny model, else ${DEFAULTS.other.budget})`,
-    )
-    .option(
-      "--stride <cells>",
-      `cells freed by one eviction, or half, unless the policy says (default: ${DEFAULTS.tiny.stride} for a tiny model, else ${DEFAULTS.other.stride})`,
-    )
-    .option(
-      "--equal <what>",
-      "whether the budget is the most cells in use (peak), or what a token sees on average once the cache is full (mean)",
-      DEFAULTS.equal,
-    )
-    .option(
-      "--tokens <count>",
-      `most tokens to read (default: ${DEFAULTS.tokens} of Moby Dick, all of another text)`,
-    )
-    .option("--out <directory>", "where results.json and report.html go", DEFAULTS.out)
-    .option("--keys <type>", "type of the cached keys, F16 or F32", DEFAULTS.cacheType)
-    .option("--values <type>", "type of the cached values, F16 or F32", DEFAULTS.cacheType)
-    .option("--threads <count>", "threads of the engine (default: 1 for a tiny model, else one a core)")
-    .option("--gpu <type>", GPU_HELP, DEFAULTS.gpu)
-    .option("--seed <number>", "seed of the intervals", String(DEFAULTS.seed))
-    .option("--json", "print results.json to standard output, and nothing else")
-    .action(async (raw: unknown) => {
-      onExit(await runStream(await parseStreamOptions(raw, process.env), argv));
-    });
+    .description("Reads a text under several policies side by side, live, and reports.");
+  for (const option of [...streamOptions(), ...commonOptions()]) stream.addOption(option);
+  stream.action(async (raw: unknown) => {
+    onExit(await runStream(await parseStreamOptions(raw, process.env), argv));
+  });
 
   for (const experiment of EXPERIMENT_COMMANDS) {
     const command = program.command(experiment.name).description(experiment.description);

@@ -5,14 +5,14 @@ import { z } from "zod";
 
 import { wholeNumber } from "./option-schemas.js";
 import type { LoadedModel } from "./load-model.js";
-import { loadText } from "./load-text.js";
+import type { LoadedText } from "./load-text.js";
 import { tokenize } from "./tokenize.js";
 
 /** Blocks of a bootstrap, and their length: with fewer tokens behind the fill there is no interval. */
 const FEWEST_BLOCKS = 64;
 const SHORTEST_BLOCK = 128;
 
-/** The option `--text` of an experiment that reads one text. */
+/** The option `--text` of a command that reads one text. */
 export function textOption(): Option {
   return new Option("--text <file>", "text to read; - for standard input (default: Moby Dick)");
 }
@@ -38,16 +38,11 @@ export function tokensForInterval(budget: number): number {
   return budget + FEWEST_BLOCKS * SHORTEST_BLOCK + SHORTEST_BLOCK;
 }
 
-/**
- * The first `tokens` tokens of a text; `source` is a path, `-` for standard input, or undefined for Moby Dick.
- *
- * @throws {KVPolicyError} `config` when the file cannot be read or is no UTF-8 text, `empty` when there is nothing in it.
- */
-export async function readableText(
+/** The first `tokens` tokens of a text as a model has them, or all of them. */
+export function readableText(
   { model }: LoadedModel,
-  source: string | undefined,
-  tokens: number,
-): Promise<ReadableText> {
-  const { name, sha256, text } = await loadText(source);
+  { name, sha256, text }: LoadedText,
+  tokens: number | undefined,
+): ReadableText {
   return { name, sha256, tokens: tokenize(createTokenCodec(model), text, tokens) };
 }

@@ -7,60 +7,9 @@ import { parseResults, type ExperimentResults } from "@kvpolicy/bench";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 
 import { ResultsDirectory } from "./results-directory.js";
+import { probe } from "./testing/probe-results.js";
 
-type ProbeResults = Extract<ExperimentResults, { experiment: "probe" }>;
-
-/** Results of a probe that read nothing: as small as results can be. */
-function probe(changes: Partial<ProbeResults> = {}): ProbeResults {
-  const perplexity = { value: null, tokens: 0 };
-  return {
-    command: "kvpolicy probe",
-    versions: { kvpolicy: "0.0.0", nodeLlamaCpp: "3.0.0", node: "20.19.0" },
-    machine: { platform: "", architecture: "", processor: "", cores: 1, memoryBytes: 1, device: "cpu" },
-    model: { name: "model.gguf", sha256: "a".repeat(64), bytes: 1, trainedLength: null, disclosure: null },
-    engine: { keyType: "F16", valueType: "F16", threads: null },
-    experiment: "probe",
-    partial: false,
-    milliseconds: 1,
-    settings: { budget: 16, sinks: [0, 4], seed: 1 },
-    comparison: {
-      partial: false,
-      milliseconds: 1,
-      text: { name: "A book", sha256: "b".repeat(64), tokens: 10 },
-      settings: { budget: 16, meanCells: null, seed: 1, slice: 64, seriesWindow: 32 },
-      compared: null,
-      residentBytes: null,
-      policies: [
-        {
-          name: "0 sinks",
-          description: { name: "sink-window", shape: "opaque", options: {} },
-          status: "complete",
-          error: null,
-          warnings: [],
-          tokens: 10,
-          budget: 16,
-          perplexity: { full: perplexity, afterFill: perplexity, all: perplexity, interval: null },
-          ratio: null,
-          tokensPerSecond: null,
-          stride: null,
-          millisecondsPerToken: null,
-          costRatio: null,
-          evictions: 0,
-          evictedTokens: 0,
-          recomputedTokens: 0,
-          peakCells: 0,
-          meanCells: null,
-          contextBytes: null,
-          series: [],
-        },
-      ],
-    },
-    need: { need: "unknown", withoutSinks: null, againstMost: [], most: 4, enough: null },
-    ...changes,
-  };
-}
-
-function otherModel(): ProbeResults {
+function otherModel(): ExperimentResults {
   const { model } = probe();
   return probe({ model: { ...model, name: "other.gguf", sha256: "c".repeat(64) } });
 }
@@ -106,6 +55,26 @@ describe("ResultsDirectory", () => {
     const report = await readFile(directory.reportFile, "utf8");
     expect(report.match(/<section /g)).toHaveLength(2);
     expect((await readdir(folder)).sort()).toEqual(["report.html", "results.json"]);
+  });
+
+  it("says whether results were written: partial ones do not replace complete ones", async () => {
+    const directory = await ResultsDirectory.open(folder);
+    expect(await directory.add(probe({ partial: true }))).toBe(true);
+    expect(await directory.add(probe({ partial: true, milliseconds: 2 }))).toBe(true);
+    expect(await directory.add(probe())).toBe(true);
+    const before = await readFile(directory.reportFile, "utf8");
+    expect(await directory.add(probe({ partial: true }))).toBe(false);
+    expect(await stored(directory)).toEqual([probe()]);
+    expect(await readFile(directory.reportFile, "utf8")).toBe(before);
+  });
+
+  it("has the results safe when no report can be made of them", async () => {
+    const directory = await ResultsDirectory.open(folder);
+    const broken = { ...probe(), need: undefined } as unknown as ExperimentResults;
+    await expect(directory.add(broken)).rejects.toThrow(TypeError);
+    expect(await readdir(folder)).toEqual(["results.json"]);
+    const written = JSON.parse(await readFile(directory.resultsFile, "utf8")) as { experiments: unknown };
+    expect(written.experiments).toEqual([broken]);
   });
 
   it("adds several results one after the other", async () => {
@@ -169,18 +138,20 @@ describe("ResultsDirectory", () => {
       const directory = await ResultsDirectory.open(folder);
       await directory.add(probe());
       const before = await readFile(join(folder, name), "utf8");
-      await mkdir(join(folder, `${name}.new`));
+      const temporary = join(folder, `${name}.${process.pid}.new`);
+      await mkdir(temporary);
       await expect(directory.add(otherModel())).rejects.toMatchObject({
         code: "config",
         details: { option: "out", value: folder },
-        message: expect.stringMatching(
-          /cannot be written to .*EISDIR: .* open .*No file there is damaged/,
-        ) as string,
+        message: expect.stringMatching(/EISDIR: .* open .*No file there is damaged/) as string,
       });
+      await expect(directory.add(otherModel())).rejects.toThrow(
+        `cannot be written to ${join(folder, name)}: `,
+      );
       expect(await readFile(join(folder, name), "utf8")).toBe(before);
       // What is there can be gone on with.
       await ResultsDirectory.open(folder);
-      await rm(join(folder, `${name}.new`), { recursive: true });
+      await rm(temporary, { recursive: true });
       await directory.add(otherModel());
       expect(await stored(directory)).toEqual([otherModel(), probe()]);
       expect(await readFile(directory.reportFile, "utf8")).toContain("other.gguf");
@@ -193,7 +164,7 @@ describe("ResultsDirectory", () => {
       const directory = await ResultsDirectory.open(folder);
       await directory.add(probe());
       const before = await readFile(directory.resultsFile, "utf8");
-      await symlink("/dev/full", `${directory.resultsFile}.new`);
+      await symlink("/dev/full", `${directory.resultsFile}.${process.pid}.new`);
       await expect(directory.add(otherModel())).rejects.toMatchObject({
         code: "config",
         message: expect.stringMatching(/the disk is full\. No file there is damaged/) as string,

@@ -44,19 +44,26 @@ export class ResultsDirectory {
 
   /**
    * Writes the results of one more experiment, in place of those of the same experiment on the same model, and the report anew. Each file is
-   * the old one or the new one, whole, whatever happens.
+   * the old one or the new one, whole, whatever happens; the results come first, so that no report costs them.
    *
-   * @throws {KVPolicyError} `config` when the disk is full or they cannot be written; the file that could not stays as it was.
+   * @returns Whether they were written: partial results do not replace complete ones.
+   * @throws {KVPolicyError} `config` when the disk is full or a file cannot be written; it stays as it was.
    */
-  async add(results: ExperimentResults): Promise<void> {
+  async add(results: ExperimentResults): Promise<boolean> {
     // Another command may have added something in the meantime.
-    const file = addResults(await readResults(this.#path), results);
-    const report = await renderReport(file);
+    const before = await readResults(this.#path);
+    const file = addResults(before, results);
+    if (file === before) return false;
+    await this.#replace(this.resultsFile, `${JSON.stringify(file, undefined, 2)}\n`);
+    await this.#replace(this.reportFile, await renderReport(file));
+    return true;
+  }
+
+  async #replace(file: string, content: string): Promise<void> {
     try {
-      await replaceFile(this.resultsFile, `${JSON.stringify(file, undefined, 2)}\n`);
-      await replaceFile(this.reportFile, report);
+      await replaceFile(file, content);
     } catch (cause) {
-      throw cannotWrite(this.#path, cause);
+      throw cannotWrite(this.#path, cause, file);
     }
   }
 }
@@ -84,7 +91,8 @@ async function readResults(path: string): Promise<ResultsFile | undefined> {
 }
 
 async function replaceFile(path: string, content: string): Promise<void> {
-  const temporary = `${path}.new`;
+  // Another command may write beside this one.
+  const temporary = `${path}.${process.pid}.new`;
   try {
     await writeFile(temporary, content, { flush: true });
     await rename(temporary, path);
@@ -95,13 +103,9 @@ async function replaceFile(path: string, content: string): Promise<void> {
   }
 }
 
-function cannotWrite(directory: string, cause: unknown): Error {
+function cannotWrite(directory: string, cause: unknown, file = directory): Error {
   const code = (cause as NodeJS.ErrnoException).code;
   const reason = code === "ENOSPC" ? "the disk is full" : String(cause);
-  return badOption(
-    "out",
-    directory,
-    `The results cannot be written to ${directory}: ${reason}. No file there is damaged.`,
-    cause,
-  );
+  const message = `The results cannot be written to ${file}: ${reason}. No file there is damaged.`;
+  return badOption("out", directory, message, cause);
 }

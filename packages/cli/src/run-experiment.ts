@@ -1,9 +1,10 @@
 import { addResults, renderTerminal, type ExperimentResults } from "@kvpolicy/bench";
 import picocolors from "picocolors";
 
-import { parseCommonOptions } from "./common-options.js";
-import type { ExperimentCommand } from "./experiment-command.js";
+import { parseCommonOptions, type CommonOptions } from "./common-options.js";
+import type { ExperimentCommand, Laboratory } from "./experiment-command.js";
 import { createExperimentProgress } from "./experiment-progress.js";
+import { hasMeasured } from "./has-measured.js";
 import { listenForInterruption } from "./interruption.js";
 import { loadModel } from "./load-model.js";
 import { createMeasuredModel } from "./measured-model.js";
@@ -16,7 +17,8 @@ import { describeSurroundings } from "./surroundings.js";
  *
  * `raw` are the options as commander parsed them, `argv` the command line for the record.
  *
- * @returns The exit code: 130 after Ctrl-C, with what was measured by then written and marked as partial.
+ * @returns The exit code: 130 after Ctrl-C, with what was measured by then written and marked as partial; 2 when nothing could be measured,
+ * for reasons that the results name.
  * @throws {KVPolicyError} for options, files or a model that cannot work.
  */
 export async function runExperiment(
@@ -33,50 +35,79 @@ export async function runExperiment(
   try {
     const directory = await ResultsDirectory.open(common.out);
     await using loaded = await loadModel(common.model, { quiet: common.json, signal, gpu: common.gpu });
-    const { columns, isTTY } = process.stderr;
-    const progress = createExperimentProgress({
-      name: command.name,
-      write: (text) => {
-        if (!common.json) process.stderr.write(text);
-      },
-      columns: isTTY ? columns || 80 : undefined,
-      clock: () => performance.now(),
-    });
-    const results = await experiment({
-      loaded,
-      common,
-      model: createMeasuredModel(loaded.model, common),
-      surroundings: await describeSurroundings(argv, common, loaded),
-      signal,
-      residentBytes: () => process.memoryUsage.rss(),
-      onProgress: (news) => {
-        progress.update(news);
-      },
-      save: (part) => directory.add(part),
-    });
-    progress.finish();
+    const surroundings = await describeSurroundings(argv, common, loaded);
+    const results = await showProgress(command.name, common, (onProgress) =>
+      experiment({
+        loaded,
+        common,
+        model: createMeasuredModel(loaded.model, common),
+        surroundings,
+        signal,
+        residentBytes: () => process.memoryUsage.rss(),
+        onProgress,
+        save: async (part) => {
+          await directory.add(part);
+        },
+      }),
+    );
     await printAndWrite(results, directory, common);
-    return signal.aborted ? ExitCode.interrupted : ExitCode.success;
+    if (signal.aborted) return ExitCode.interrupted;
+    return hasMeasured(results) ? ExitCode.success : ExitCode.badInput;
   } catch (error) {
     if (signal.aborted && error === signal.reason) return ExitCode.interrupted;
     throw error;
   }
 }
 
-/** Prints what an experiment found, and writes it: a disk that is full by then loses no figure that took an hour. */
+/** Shows on standard error how far an experiment is, and clears that however it ends. */
+async function showProgress(
+  name: string,
+  { json }: Pick<CommonOptions, "json">,
+  run: (onProgress: NonNullable<Laboratory["onProgress"]>) => Promise<ExperimentResults>,
+): Promise<ExperimentResults> {
+  const { columns, isTTY } = process.stderr;
+  const progress = createExperimentProgress({
+    name,
+    write: (text) => {
+      if (!json) process.stderr.write(text);
+    },
+    columns: isTTY ? columns || 80 : undefined,
+    clock: () => performance.now(),
+  });
+  try {
+    return await run((news) => {
+      progress.update(news);
+    });
+  } finally {
+    progress.finish();
+  }
+}
+
+/**
+ * Prints what an experiment found, and writes it. Neither waits for the other to succeed: a disk that is full by then loses no figure that
+ * took an hour, nor does one that cannot be printed.
+ */
 export async function printAndWrite(
   results: ExperimentResults,
-  directory: ResultsDirectory,
-  { json }: { readonly json: boolean },
+  directory: Pick<ResultsDirectory, "add" | "resultsFile" | "reportFile">,
+  { json }: Pick<CommonOptions, "json">,
 ): Promise<void> {
-  if (json) {
-    process.stdout.write(`${JSON.stringify(addResults(undefined, results))}\n`);
-    await directory.add(results);
-    return;
+  try {
+    process.stdout.write(json ? toJson(results) : renderForTerminal(results));
+  } finally {
+    const { resultsFile, reportFile } = directory;
+    if (!(await directory.add(results)))
+      process.stderr.write(`Not written: ${resultsFile} has complete results of this experiment.\n`);
+    else if (!json) process.stdout.write(`\nWritten: ${resultsFile}, ${reportFile}\n`);
   }
+}
+
+function toJson(results: ExperimentResults): string {
+  return `${JSON.stringify(addResults(undefined, results))}\n`;
+}
+
+function renderForTerminal(results: ExperimentResults): string {
   const colors = picocolors.isColorSupported && process.stdout.isTTY;
   const width = Math.min(120, process.stdout.columns || 100);
-  process.stdout.write(`\n${renderTerminal(results, { width, colors })}\n`);
-  await directory.add(results);
-  process.stdout.write(`\nWritten: ${directory.resultsFile}, ${directory.reportFile}\n`);
+  return `\n${renderTerminal(results, { width, colors })}\n`;
 }

@@ -5,22 +5,23 @@ import {
   readText,
   type Contender,
   type MatchMeanCellsOptions,
+  type MeasuredModel,
   type StreamResults,
 } from "@kvpolicy/bench";
-import { KVPolicyError, type KVCachePolicy } from "@kvpolicy/core";
-import { createTokenCodec, findTokens, openStream } from "@kvpolicy/llamacpp-adapter";
+import { KVPolicyError } from "@kvpolicy/core";
 
 import { listenForInterruption } from "./interruption.js";
-import { loadModel, type LoadedModel } from "./load-model.js";
+import { loadModel } from "./load-model.js";
 import { loadText } from "./load-text.js";
+import { createMeasuredModel } from "./measured-model.js";
+import { choosePolicies } from "./policy-choices.js";
 import { createProgressDisplay } from "./progress-display.js";
-import type { PolicyContext } from "./policy-kinds.js";
+import { readableText } from "./readable-text.js";
 import { ExitCode } from "./report-error.js";
 import { ResultsDirectory } from "./results-directory.js";
 import { printAndWrite } from "./run-experiment.js";
 import type { StreamCommandOptions } from "./stream-options.js";
 import { describeSurroundings } from "./surroundings.js";
-import { tokenize } from "./tokenize.js";
 
 /**
  * `kvpolicy stream`: reads a text under several policies side by side, shows how far it is, prints figures and writes them.
@@ -39,8 +40,9 @@ export async function runStream(options: StreamCommandOptions, argv: readonly st
     const directory = await ResultsDirectory.open(options.out);
     const text = await loadText(options.text);
     await using loaded = await loadModel(options.model, { quiet: options.json, signal, gpu: options.gpu });
-    const tokens = tokenize(createTokenCodec(loaded.model), text.text, options.tokens);
-    const { contenders, budget } = await createContenders(options, loaded, tokens, signal);
+    const { name, sha256, tokens } = readableText(loaded, text, options.tokens);
+    const model = createMeasuredModel(loaded.model, options);
+    const { contenders, budget } = await createContenders(options, model, tokens, signal);
     const { columns, isTTY } = process.stderr;
     const display = createProgressDisplay({
       write: (drawn) => {
@@ -61,7 +63,6 @@ export async function runStream(options: StreamCommandOptions, argv: readonly st
       },
     });
     display.finish();
-    const { name, sha256 } = text;
     const results = buildStreamResults(measurement, await describeSurroundings(argv, options, loaded), {
       text: { name, sha256 },
       seed: options.seed,
@@ -75,51 +76,25 @@ export async function runStream(options: StreamCommandOptions, argv: readonly st
   }
 }
 
-/** Most cells of dense on a model that was trained on less than a quarter of it. */
-const DENSE_CELLS = 16_384;
-
-/**
- * Each policy with a stream, and so with a context, of its own, and the budget from which on every cache is full. Dense gets a cell for
- * every token of the text, up to well beyond the trained length, where it has long shown what becomes of it.
- */
+/** Each policy with a stream, and so with a context, of its own, and the budget from which on every cache is full. */
 async function createContenders(
   options: StreamCommandOptions,
-  { model }: LoadedModel,
+  model: MeasuredModel,
   tokens: Uint32Array,
   signal: AbortSignal,
 ): Promise<{ readonly contenders: readonly Contender[]; readonly budget: number }> {
-  const { keys, values, threads } = options;
-  const bosCells = model.tokens.shouldPrependBosToken ? 1 : 0;
-  const denseCells = Math.min(tokens.length + bosCells, Math.max(DENSE_CELLS, 4 * model.trainContextSize));
-  const known = new Map<unknown, readonly number[]>();
-  const findOnce: PolicyContext["findTokens"] = (isWanted) => {
-    const found = known.get(isWanted) ?? findTokens(model, isWanted);
-    known.set(isWanted, found);
-    return found;
-  };
   const contenders: Contender[] = [];
   let largest = options.budget;
-  for (const spec of options.policies) {
-    const create = (cells: number): KVCachePolicy => spec.create({ findTokens: findOnce, budget: cells });
+  for (const { name, create, cells } of choosePolicies(options.policies, model, tokens.length)) {
     const matched = await matchBudget(options, { tokens, create, signal });
     const policy = create(matched.budget);
-    const budget = policy.name === "dense" ? denseCells : matched.budget;
     largest = Math.max(largest, matched.budget);
     contenders.push({
-      name: spec.name,
+      name,
       policy,
       open: (onWarning) => {
         if (matched.warning !== undefined) onWarning(matched.warning);
-        return openStream(model, {
-          policy,
-          budget,
-          keyType: keys,
-          valueType: values,
-          threads,
-          onWarning: ({ message }) => {
-            onWarning(message);
-          },
-        });
+        return model.open({ policy, budget: cells ?? matched.budget, onWarning });
       },
     });
   }

@@ -2,22 +2,32 @@ import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
+import { Command } from "commander";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
+import { COMMON_DEFAULTS, commonOptions } from "./common-options.js";
 import { withoutModel } from "./policy-kinds.js";
-import { DEFAULTS, parseStreamOptions } from "./stream-options.js";
+import { parseStreamOptions, STREAM_DEFAULTS, streamOptions } from "./stream-options.js";
 import { describeCommand } from "./surroundings.js";
 
 const RAW = { equal: "peak", out: "results", keys: "F16", values: "F16", gpu: "auto", seed: "1" };
+const { tiny } = COMMON_DEFAULTS;
+
+/** What commander makes of a command line. */
+function readWords(...words: string[]): unknown {
+  const command = new Command("stream").exitOverride();
+  for (const option of [...streamOptions(), ...commonOptions()]) command.addOption(option);
+  return command.parse(words, { from: "user" }).opts();
+}
 
 describe("parseStreamOptions", () => {
   it("compares the paper's four on the tiny model unless told otherwise", async () => {
     const options = await parseStreamOptions(RAW, {});
     expect(options.policies.map(({ name }) => name)).toEqual(["dense", "window", "recompute", "sink-window"]);
     expect(options).toMatchObject({
-      budget: DEFAULTS.tiny.budget,
-      threads: DEFAULTS.tiny.threads,
-      tokens: DEFAULTS.tokens,
+      budget: tiny.budget,
+      threads: tiny.threads,
+      tokens: STREAM_DEFAULTS.tokens,
       equal: "peak",
       json: false,
     });
@@ -25,6 +35,33 @@ describe("parseStreamOptions", () => {
       .slice(1)
       .map(({ create }) => create(withoutModel(256)).describe().options["stride"]);
     expect(strides).toEqual([2, 2, 2]);
+  });
+
+  it("takes what the command line says, and the defaults of the help where it says nothing", async () => {
+    expect(await parseStreamOptions(readWords(), {})).toMatchObject({
+      model: "tiny:sink",
+      isTiny: true,
+      text: undefined,
+      equal: STREAM_DEFAULTS.equal,
+      out: "kvpolicy-results",
+      seed: 1,
+    });
+    const words =
+      "--text a.txt --policy window --policy recompute --budget 64 --stride half --equal mean --tokens 90 --seed 7 --json";
+    const options = await parseStreamOptions(readWords(...words.split(" ")), {});
+    expect(options).toMatchObject({
+      text: "a.txt",
+      budget: 64,
+      equal: "mean",
+      tokens: 90,
+      seed: 7,
+      json: true,
+    });
+    const descriptions = options.policies.map(({ create }) => create(withoutModel(64)).describe());
+    expect(descriptions).toMatchObject([
+      { name: "window", options: { stride: "half" } },
+      { name: "recompute", options: { stride: "half" } },
+    ]);
   });
 
   it("takes the model from the environment, other defaults with it, and all of a given text", async () => {
@@ -37,8 +74,8 @@ describe("parseStreamOptions", () => {
     expect((await parseStreamOptions(RAW, { KVPOLICY_MODEL: "" })).model).toBe("tiny:sink");
     expect(await parseStreamOptions({ ...RAW, model: "tiny:plain" }, {})).toMatchObject({
       model: "tiny:plain",
-      budget: DEFAULTS.tiny.budget,
-      threads: DEFAULTS.tiny.threads,
+      budget: tiny.budget,
+      threads: tiny.threads,
     });
     expect((await parseStreamOptions({ ...RAW, text: "-" }, {})).tokens).toBeUndefined();
   });
@@ -58,7 +95,7 @@ describe("parseStreamOptions", () => {
     [{ policy: ["window", "window"] }, "--policy window is given twice."],
     [
       { policy: ["sink-window:sinks=9"], budget: "8" },
-      "--policy sink-window:sinks=9 cannot work with --budget 8",
+      "--policy sink-window:sinks=9 cannot work with a budget of 8",
     ],
     [{ policy: ["window:stride=9"], budget: "8" }, "the stride of 9 is larger than the window"],
   ])("refuses %j", async (raw, message) => {
@@ -95,18 +132,29 @@ describe("modules of one's own", () => {
     await expect(twice).rejects.toThrow("--policy mine (index.mjs) is given twice.");
   });
 
+  it("takes a budget of its own that is that of the command, and a control at any mean", async () => {
+    const policy = [join(directory, "fixed.mjs")];
+    expect((await parseStreamOptions({ ...RAW, policy, budget: "64" }, {})).policies).toHaveLength(1);
+    const control = { ...RAW, policy: ["random-anchor"], equal: "mean" };
+    expect((await parseStreamOptions(control, {})).policies).toHaveLength(1);
+  });
+
   it.each([
     [
       "fixed.mjs",
       {},
-      "--policy mine (fixed.mjs) cannot work with --budget 128: its options add up to 64 cells.",
+      "--policy mine (fixed.mjs) cannot work with a budget of 128: its options add up to 64 cells.",
     ],
     [
       "fixed.mjs",
       { budget: "64", equal: "mean" },
-      "it has a budget of its own, and --equal mean chooses another",
+      "--policy mine (fixed.mjs) has a budget of its own, 64 cells, and --equal mean chooses another.",
     ],
-    ["failing.mjs", {}, "--policy mine (failing.mjs) failed in checkBudget: Error: a bug."],
+    [
+      "failing.mjs",
+      {},
+      "--policy mine (failing.mjs) cannot work with a budget of 128: it failed in checkBudget: Error: a bug.",
+    ],
     ["bare.mjs", {}, "it has no list requires"],
     ["later.mjs", {}, "it is a promise, which has to be awaited"],
   ])("refuses %s with %o", async (name, raw, message) => {

@@ -4,19 +4,23 @@ import { basename } from "node:path";
 import type { Surroundings } from "@kvpolicy/bench";
 import { getModuleVersion } from "node-llama-cpp";
 
-import type { CommonOptions } from "./common-options.js";
+import { COMMON_DEFAULTS, type CommonOptions } from "./common-options.js";
 import type { LoadedModel } from "./load-model.js";
 import { packageVersion } from "./versions.js";
 
-/** Where, with what and on what is measured, for the record. No path of this machine is in it. */
+/**
+ * Where, with what and on what is measured, for the record. No path of this machine is in it.
+ *
+ * `argv` is the command line; the model of the options stands in its record even where it is that of the environment.
+ */
 export async function describeSurroundings(
   argv: readonly string[],
-  { keys, values, threads }: Pick<CommonOptions, "keys" | "values" | "threads">,
+  { model, keys, values, threads }: Pick<CommonOptions, "model" | "keys" | "values" | "threads">,
   loaded: LoadedModel,
 ): Promise<Surroundings> {
   const processors = cpus();
   return {
-    command: describeCommand(argv),
+    command: describeCommand(argv, model),
     versions: {
       kvpolicy: packageVersion(),
       nodeLlamaCpp: await getModuleVersion(),
@@ -41,14 +45,29 @@ export async function describeSurroundings(
   };
 }
 
-/** The command line as one would type it, with the names of files and directories instead of their paths. */
-export function describeCommand(argv: readonly string[]): string {
-  const words = argv.slice(2).map((word) => {
+/** What is said to a model: text, in which a slash parts no folders. */
+const SAID = "--system";
+
+/**
+ * The command line as one would type it, with the names of files and directories instead of their paths.
+ *
+ * `model` is the one that was taken: it is added where the line names none and it is not the default, so that the environment named it.
+ */
+export function describeCommand(argv: readonly string[], model: string = COMMON_DEFAULTS.model): string {
+  const given = argv.slice(2);
+  const hasModel = model === COMMON_DEFAULTS.model || given.some((word) => /^--model(=|$)/.test(word));
+  const words = hasModel ? given : [...given, "--model", model];
+  const shown = words.map((word, index) => {
+    if (words[index - 1] === SAID || word.startsWith(`${SAID}=`)) return word;
     const [, flag = "", value = word] = /^(--[\w-]+=)(.*)$/s.exec(word) ?? [];
-    const shown = `${flag}${withoutFolders(value)}`;
-    return /^[\w.,:=@/-]+$/.test(shown) ? shown : `'${shown.replaceAll("'", "'\\''")}'`;
+    return `${flag}${withoutFolders(value)}`;
   });
-  return ["kvpolicy", ...words].join(" ");
+  return ["kvpolicy", ...shown.map(quote)].join(" ");
+}
+
+/** A word as a shell takes it. */
+function quote(word: string): string {
+  return /^[\w.,:=@/-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
 }
 
 function withoutFolders(word: string): string {

@@ -10,7 +10,7 @@ export const sha256 = z.string().regex(/^[0-9a-f]{64}$/);
 export const interval = z.object({ lower: z.number(), upper: z.number() });
 
 /** With what, where and of what was measured. */
-export const surroundingsSchema = z.object({
+const surroundingsSchema = z.object({
   command: z.string(),
   versions: z.object({ kvpolicy: z.string(), nodeLlamaCpp: z.string(), node: z.string() }),
   machine: z.object({

@@ -2,9 +2,11 @@ import { measureBudgets } from "@kvpolicy/bench";
 import { Option } from "commander";
 import { z } from "zod";
 
+import { defaultsInWords, strideOption } from "../common-options.js";
 import type { ExperimentCommand } from "../experiment-command.js";
-import { firstProblem, numberList, wholeNumber } from "../option-schemas.js";
-import { choosePolicies, parsePolicies, strideOption } from "../policy-choices.js";
+import { loadText } from "../load-text.js";
+import { firstProblem, numberList, strideSchema } from "../option-schemas.js";
+import { choosePolicy, neverEvicts, parsePolicy } from "../policy-choices.js";
 import {
   readableText,
   textName,
@@ -24,7 +26,7 @@ const rawSchema = z.object({
   tokens: tokenCount,
   policy: z.string(),
   budgets: numberList(1).optional(),
-  stride: wholeNumber(1).optional(),
+  stride: strideSchema.optional(),
 });
 
 /** `kvpolicy budgets`: one policy at several budgets over the same tokens. */
@@ -37,21 +39,28 @@ export const budgetsCommand: ExperimentCommand = {
     new Option("--policy <spec>", "which tokens stay").default(POLICY),
     new Option(
       "--budgets <list>",
-      `budgets in cells (default: ${TINY_BUDGETS.join()} for a tiny model, else ${BUDGETS.join()})`,
+      `budgets in cells, such as 256,512 ${defaultsInWords(TINY_BUDGETS.join(), BUDGETS.join())}`,
     ),
-    strideOption,
+    strideOption(),
   ],
   prepare: async (raw, { defaults, seed, isTiny }) => {
     const parsed = rawSchema.safeParse(raw);
     if (!parsed.success) throw firstProblem(raw, parsed.error);
     const budgets = parsed.data.budgets ?? (isTiny ? TINY_BUDGETS : BUDGETS);
     const tokens = parsed.data.tokens ?? tokensForInterval(Math.max(...budgets));
-    const specs = await parsePolicies([parsed.data.policy], parsed.data.stride ?? defaults.stride, budgets);
-    return async (laboratory) => {
-      const [policy] = choosePolicies(specs, laboratory.model, tokens);
-      if (!policy) throw badOption("policy", parsed.data.policy, "There is no policy to measure.");
-      const text = await readableText(laboratory.loaded, parsed.data.text, tokens);
-      return measureBudgets({ ...laboratory, text, policy, budgets, seed });
-    };
+    const policy = await parsePolicy(parsed.data.policy, parsed.data.stride ?? defaults.stride, budgets);
+    if (neverEvicts(policy)) {
+      const message = `--policy ${policy.name} never evicts: with a cell for every token no budget differs from another.`;
+      throw badOption("policy", policy.name, message);
+    }
+    const text = await loadText(parsed.data.text);
+    return (laboratory) =>
+      measureBudgets({
+        ...laboratory,
+        text: readableText(laboratory.loaded, text, tokens),
+        policy: choosePolicy(policy, laboratory.model, tokens),
+        budgets,
+        seed,
+      });
   },
 };

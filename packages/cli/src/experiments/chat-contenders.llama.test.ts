@@ -107,6 +107,14 @@ describe("two ways to hold a conversation that outgrows its cache", () => {
     expect(String(failure)).toMatch(/context shift/);
   });
 
+  test("give a control the budget that it draws from", async (context) => {
+    const options = requireOptions(context);
+    const control = await parsePolicySpec("pinned(random-anchor)", 8, BUDGET);
+    const chat = await createPolicyChat(control, options).open(() => undefined);
+    expect(chat.cells).toBe(BUDGET);
+    await chat.dispose();
+  });
+
   test("stop within an answer", async (context) => {
     const options = requireOptions(context);
     const policy = await parsePolicySpec("pinned(turn-aligned(sink-window))", undefined, BUDGET);

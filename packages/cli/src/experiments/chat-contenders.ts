@@ -26,7 +26,7 @@ export function createPolicyChat(policy: PolicySpec, options: ChatContenderOptio
     open: async (onWarning) => {
       const left = new Map<number, number>();
       const chat = await openChat(model, {
-        policy: policy.create({ findTokens: (isWanted) => findTokens(model, isWanted) }),
+        policy: policy.create({ findTokens: (isWanted) => findTokens(model, isWanted), budget }),
         budget,
         systemPrompt,
         keyType: keys,

@@ -1,6 +1,7 @@
 import { KVPolicyError } from "@kvpolicy/core";
 import { describe, expect, it } from "vitest";
 
+import type { CommonOptions } from "../common-options.js";
 import { createLatencyContenders, latencyCommand, parseLatencyOptions } from "./latency.js";
 
 /** What commander hands over when an option is left out. */
@@ -8,9 +9,12 @@ const RAW = Object.fromEntries(
   latencyCommand.options.map((option) => [option.attributeName(), option.defaultValue as unknown]),
 );
 
+const OTHER = { isTiny: false };
+const TINY = { isTiny: true };
+
 describe("parseLatencyOptions", () => {
   it("has the paper's stride and fair ones, small budgets and ten minutes", () => {
-    expect(parseLatencyOptions(RAW)).toEqual({
+    expect(parseLatencyOptions(RAW, OTHER)).toEqual({
       budgets: [256, 512, 1024],
       strides: [1, 16, 64, 256],
       minutes: 10,
@@ -22,19 +26,49 @@ describe("parseLatencyOptions", () => {
     });
   });
 
+  it("has smaller budgets for a tiny model, and no stride as large as all of them", () => {
+    expect(parseLatencyOptions(RAW, TINY)).toMatchObject({
+      budgets: [64, 128, 256],
+      strides: [1, 16, 64],
+      qualityBudget: 64,
+    });
+    const stridesOf = (budgets: string, sinks = "4"): unknown =>
+      parseLatencyOptions({ ...RAW, budgets, sinks }, OTHER).strides;
+    expect(stridesOf("128,512")).toEqual([1, 16, 64, 256]);
+    expect(stridesOf("32")).toEqual([1, 16]);
+    expect([stridesOf("260"), stridesOf("261"), stridesOf("260", "3")]).toEqual([
+      [1, 16, 64],
+      [1, 16, 64, 256],
+      [1, 16, 64, 256],
+    ]);
+    expect(parseLatencyOptions({ ...RAW, budgets: "32", strides: "64" }, TINY).strides).toEqual([64]);
+  });
+
+  it("takes the perplexities at the smallest budget, wherever it stands", () => {
+    expect(parseLatencyOptions({ ...RAW, budgets: "512,128,256" }, OTHER).qualityBudget).toBe(128);
+  });
+
+  it("says its defaults", () => {
+    const said = (flag: string): string | undefined =>
+      latencyCommand.options.find(({ long }) => long === flag)?.description;
+    expect(said("--budgets")).toContain("(default: 64,128,256 for a tiny model, else 256,512,1024)");
+    expect(said("--strides")).toContain("(default: 1,16,64,256, as far as");
+    expect(said("--quality-budget")).toContain("(default: the smallest of --budgets)");
+  });
+
   it("takes lists, and another budget for the perplexities", () => {
     const given = {
       ...RAW,
-      budgets: "64,32",
+      budgets: "32,64",
       strides: "2",
-      qualityBudget: "32",
+      qualityBudget: "64",
       qualityTokens: "0",
       sinks: "1",
     };
-    expect(parseLatencyOptions(given)).toMatchObject({
-      budgets: [64, 32],
+    expect(parseLatencyOptions(given, OTHER)).toMatchObject({
+      budgets: [32, 64],
       strides: [2],
-      qualityBudget: 32,
+      qualityBudget: 64,
       qualityTokens: 0,
       sinks: 1,
     });
@@ -60,7 +94,7 @@ describe("parseLatencyOptions", () => {
     ],
     [{ text: "" }, "text", "--text must name a file"],
   ])("refuses %j before anything is loaded", async (given, option, message) => {
-    const refused: unknown = await latencyCommand.prepare({ ...RAW, ...given }, {} as never).then(
+    const refused: unknown = await latencyCommand.prepare({ ...RAW, ...given }, OTHER as CommonOptions).then(
       () => undefined,
       (error: unknown) => error,
     );

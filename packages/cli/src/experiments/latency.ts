@@ -1,21 +1,22 @@
 import { measureLatency, type LatencyContender } from "@kvpolicy/bench";
 import { dense } from "@kvpolicy/dense";
-import { createTokenCodec } from "@kvpolicy/llamacpp-adapter";
 import { recompute } from "@kvpolicy/recompute";
 import { sinkWindow } from "@kvpolicy/sink-window";
 import { Option } from "commander";
 import { z } from "zod";
 
+import { defaultsInWords, type CommonOptions } from "../common-options.js";
 import type { ExperimentCommand, Laboratory } from "../experiment-command.js";
 import { loadText, type LoadedText } from "../load-text.js";
 import { firstProblem, numberList, wholeNumber } from "../option-schemas.js";
+import { readableText, textName, textOption } from "../readable-text.js";
 import { badOption } from "../report-error.js";
-import { tokenize } from "../tokenize.js";
 
 /** What is taken when an option is left out. */
-export const LATENCY_DEFAULTS = {
-  budgets: "256,512,1024",
-  strides: "1,16,64,256",
+const DEFAULTS = {
+  tiny: { budgets: [64, 128, 256] },
+  other: { budgets: [256, 512, 1024] },
+  strides: [1, 16, 64, 256],
   minutes: 10,
   precision: 5,
   qualityTokens: 1024,
@@ -51,63 +52,72 @@ export const latencyCommand: ExperimentCommand = {
   description:
     "Times decoding over the budget of the cache: sink-window against recompute at equal strides, and dense (the paper's figure 10).",
   options: [
-    new Option("--budgets <cells>", "budgets, with commas between them").default(LATENCY_DEFAULTS.budgets),
-    new Option("--strides <cells>", "cells freed by one eviction, with commas between them").default(
-      LATENCY_DEFAULTS.strides,
+    new Option(
+      "--budgets <list>",
+      `budgets in cells, such as 256,512 ${defaultsInWords(DEFAULTS.tiny.budgets.join(), DEFAULTS.other.budgets.join())}`,
     ),
-    new Option("--minutes <count>", "time for everything").default(String(LATENCY_DEFAULTS.minutes)),
+    new Option(
+      "--strides <list>",
+      `cells freed by one eviction, such as 1,16 (default: ${DEFAULTS.strides.join()}, as far as the largest budget has room)`,
+    ),
+    new Option("--minutes <count>", "time for everything").default(String(DEFAULTS.minutes)),
     new Option("--precision <percent>", "how far an interval may reach from its mean").default(
-      String(LATENCY_DEFAULTS.precision),
+      String(DEFAULTS.precision),
     ),
     new Option(
       "--quality-tokens <count>",
       "tokens read for the perplexity of each stride once the cache is full; 0 for none",
-    ).default(String(LATENCY_DEFAULTS.qualityTokens)),
-    new Option("--quality-budget <cells>", "budget of the perplexities (default: the first of --budgets)"),
-    new Option("--sinks <count>", "initial tokens that sink-window keeps").default(
-      String(LATENCY_DEFAULTS.sinks),
-    ),
-    new Option("--text <file>", "text to decode; - for standard input (default: Moby Dick)"),
+    ).default(String(DEFAULTS.qualityTokens)),
+    new Option("--quality-budget <cells>", "budget of the perplexities (default: the smallest of --budgets)"),
+    new Option("--sinks <count>", "initial tokens that sink-window keeps").default(String(DEFAULTS.sinks)),
+    textOption(),
   ],
-  prepare: async (raw) => {
-    const options = parseLatencyOptions(raw);
+  prepare: async (raw, common) => {
+    const options = parseLatencyOptions(raw, common);
     const text = await loadText(options.text);
     return (laboratory) => runLatency(options, text, laboratory);
   },
 };
 
 const rawSchema = z.object({
-  budgets: numberList(2),
-  strides: numberList(1),
+  budgets: numberList(2).optional(),
+  strides: numberList(1).optional(),
   minutes: wholeNumber(1),
   precision: wholeNumber(1),
   qualityTokens: wholeNumber(0),
   qualityBudget: wholeNumber(2).optional(),
   sinks: wholeNumber(0),
-  text: z.string().min(1, { error: "must name a file, or be - for standard input" }).optional(),
+  text: textName,
 });
 
 /**
  * Checks the options of `kvpolicy latency` and fills in the defaults.
  *
  * @param raw - The options as commander parsed them.
+ * @param common - The options that all experiments share.
  * @throws {KVPolicyError} `config`, with the option's name, for the first option that cannot work.
  */
-export function parseLatencyOptions(raw: unknown): LatencyCommandOptions {
+export function parseLatencyOptions(
+  raw: unknown,
+  common: Pick<CommonOptions, "isTiny">,
+): LatencyCommandOptions {
   const parsed = rawSchema.safeParse(raw);
   if (!parsed.success) throw firstProblem(raw, parsed.error);
-  const { budgets, sinks, text, ...rest } = parsed.data;
-  const qualityBudget = rest.qualityBudget ?? budgets[0] ?? NaN;
+  const { sinks, text, ...rest } = parsed.data;
+  const { budgets = (common.isTiny ? DEFAULTS.tiny : DEFAULTS.other).budgets } = rest;
+  const smallest = Math.min(...budgets);
+  const largest = Math.max(...budgets);
+  const { strides = DEFAULTS.strides.filter((stride) => sinks + stride < largest) } = rest;
+  const { qualityBudget = smallest } = rest;
   if (!budgets.includes(qualityBudget)) {
     const message = `--quality-budget must be one of --budgets ${budgets.join(",")}, not ${qualityBudget}.`;
     throw badOption("qualityBudget", qualityBudget, message);
   }
-  const smallest = Math.min(...budgets);
   if (smallest <= sinks + 1) {
     const message = `--budgets ${smallest} leaves no window behind ${sinks} sinks: it takes at least ${sinks + 2} cells.`;
     throw badOption("budgets", smallest, message);
   }
-  return { ...rest, budgets, sinks, text, qualityBudget };
+  return { ...rest, budgets, strides, sinks, text, qualityBudget };
 }
 
 /** Who is timed: both kinds of eviction at each stride, and dense. */
@@ -134,7 +144,7 @@ export function createLatencyContenders({
 
 function runLatency(
   { precision, ...options }: LatencyCommandOptions,
-  { name, sha256, text }: LoadedText,
+  text: LoadedText,
   laboratory: Laboratory,
 ): ReturnType<typeof measureLatency> {
   const { loaded, common } = laboratory;
@@ -142,7 +152,7 @@ function runLatency(
   return measureLatency({
     ...laboratory,
     ...options,
-    text: { name, sha256, tokens: tokenize(createTokenCodec(loaded.model), text, length) },
+    text: readableText(loaded, text, length),
     contenders: createLatencyContenders(options),
     precision: precision / 100,
     seed: common.seed,

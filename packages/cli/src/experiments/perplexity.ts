@@ -1,22 +1,25 @@
-import { measurePerplexity, type ReadableText } from "@kvpolicy/bench";
+import { measurePerplexity } from "@kvpolicy/bench";
 import { Option } from "commander";
 import { z } from "zod";
 
+import { COMMON_DEFAULTS, defaultsInWords, strideOption } from "../common-options.js";
 import type { ExperimentCommand } from "../experiment-command.js";
-import { firstProblem, numberList, wholeNumber } from "../option-schemas.js";
-import { choosePolicies, parsePolicies, policyOption, policySpecs, strideOption } from "../policy-choices.js";
+import { loadText, type LoadedText } from "../load-text.js";
+import { firstProblem, numberList, strideSchema } from "../option-schemas.js";
+import { choosePolicies, parsePolicies, policyOption, policySpecs } from "../policy-choices.js";
 import type { PolicySpec } from "../policy-spec.js";
 import { readableText, textName, tokenCount, tokensForInterval, tokensOption } from "../readable-text.js";
 import { badOption } from "../report-error.js";
 
 const POLICIES = ["dense", "window", "recompute", "sink-window"];
+const { tiny, other } = COMMON_DEFAULTS;
 
 const rawSchema = z.object({
   text: z.array(textName.unwrap()).optional(),
   tokens: tokenCount,
   policy: policySpecs,
   budgets: numberList(1).optional(),
-  stride: wholeNumber(1).optional(),
+  stride: strideSchema.optional(),
   reference: z.string().optional(),
 });
 
@@ -34,10 +37,13 @@ export const perplexityCommand: ExperimentCommand = {
     policyOption(POLICIES),
     new Option(
       "--budgets <list>",
-      "budgets in cells, such as 256,512 (default: 128 for a tiny model, else 256)",
+      `budgets in cells, such as 256,512 ${defaultsInWords(tiny.budget, other.budget)}`,
     ),
-    strideOption,
-    new Option("--reference <policy>", "policy that the others are compared with (default: sink-window)"),
+    strideOption(),
+    new Option(
+      "--reference <policy>",
+      "policy that the others are compared with (default: the first sink-window, else the first policy)",
+    ),
   ],
   prepare: async (raw, { defaults, seed }) => {
     const parsed = rawSchema.safeParse(raw);
@@ -49,19 +55,17 @@ export const perplexityCommand: ExperimentCommand = {
     checkReference(reference, policies);
     const twice = files?.find((file, index) => files.indexOf(file) < index);
     if (twice !== undefined) throw badOption("text", twice, `--text ${twice} is given twice.`);
-    return async (laboratory) => {
-      const texts: ReadableText[] = [];
-      for (const file of files ?? [undefined])
-        texts.push(await readableText(laboratory.loaded, file, tokens));
-      return measurePerplexity({
+    const texts: LoadedText[] = [];
+    for (const file of files ?? [undefined]) texts.push(await loadText(file));
+    return (laboratory) =>
+      measurePerplexity({
         ...laboratory,
-        texts,
+        texts: texts.map((text) => readableText(laboratory.loaded, text, tokens)),
         policies: choosePolicies(policies, laboratory.model, tokens),
         budgets,
         reference,
         seed,
       });
-    };
   },
 };
 

@@ -1,12 +1,14 @@
 import { measureSinks, probeSinks } from "@kvpolicy/bench";
+import { KVPolicyError } from "@kvpolicy/core";
 import { sinkWindow } from "@kvpolicy/sink-window";
 import { Option } from "commander";
 import { z } from "zod";
 
-import type { CommonOptions } from "../common-options.js";
+import { budgetOption, strideOption, type CommonOptions } from "../common-options.js";
 import type { ExperimentCommand } from "../experiment-command.js";
+import { loadText } from "../load-text.js";
 import { firstProblem, numberList, wholeNumber } from "../option-schemas.js";
-import { parsePolicies, strideOption } from "../policy-choices.js";
+import { parsePolicies } from "../policy-choices.js";
 import {
   readableText,
   textName,
@@ -32,8 +34,8 @@ const rawSchema = z.object({
 const options = [
   textOption(),
   tokensOption(),
-  new Option("--budget <cells>", "cells (default: 128 for a tiny model, else 256)"),
-  strideOption,
+  budgetOption(),
+  strideOption({ numbersOnly: true }),
   new Option("--sinks <list>", "numbers of first tokens that stay").default(SINKS),
 ];
 
@@ -72,20 +74,36 @@ export const sinksCommand: ExperimentCommand = {
     "Perplexity with 0, 1, 2, 4 and 8 first tokens, against random tokens and line breaks in their place.",
   options: [...options, new Option("--draws <count>", "draws of each random control").default(String(DRAWS))],
   prepare: async (raw, common) => {
-    const { text, tokens, stride, ...rest } = parse(raw, common);
-    // Controls without room are found now, and not when the model is loaded.
-    if (rest.draws > 0) await parsePolicies(["random-anchor", "random-recent"], stride, [rest.budget]);
-    return async (laboratory) =>
+    const { text: file, tokens, ...own } = parse(raw, common);
+    await checkDraws(own);
+    const text = await loadText(file);
+    const { stride } = own;
+    return (laboratory) =>
       measureSinks({
         ...laboratory,
-        ...rest,
-        stride,
+        ...own,
         seed: common.seed,
-        text: await readableText(laboratory.loaded, text, tokens),
+        text: readableText(laboratory.loaded, text, tokens),
         create: (sinks) => sinkWindow({ sinks, stride }),
       });
   },
 };
+
+/** Refuses random controls without room, now and not when the model is loaded. */
+async function checkDraws({
+  draws,
+  stride,
+  budget,
+}: Pick<SinksOptions, "draws" | "stride" | "budget">): Promise<void> {
+  if (draws === 0) return;
+  try {
+    await parsePolicies(["random-anchor", "random-recent"], stride, [budget]);
+  } catch (cause) {
+    if (!KVPolicyError.isInstance(cause, "config")) throw cause;
+    const message = `--draws ${draws} cannot work with a budget of ${budget} and a stride of ${stride}: ${cause.message} --draws 0 leaves the random controls out.`;
+    throw badOption("draws", draws, message, cause);
+  }
+}
 
 /** `kvpolicy probe`: does this model need sinks? */
 export const probeCommand: ExperimentCommand = {
@@ -93,15 +111,15 @@ export const probeCommand: ExperimentCommand = {
   description: "Does this model need sinks? One line of advice, and the evidence.",
   options,
   prepare: async (raw, common) => {
-    await Promise.resolve();
-    const { text, tokens, budget, stride, sinks: counts } = parse(raw, common);
-    return async (laboratory) =>
+    const { text: file, tokens, budget, stride, sinks: counts } = parse(raw, common);
+    const text = await loadText(file);
+    return (laboratory) =>
       probeSinks({
         ...laboratory,
         budget,
         sinks: counts,
         seed: common.seed,
-        text: await readableText(laboratory.loaded, text, tokens),
+        text: readableText(laboratory.loaded, text, tokens),
         create: (sinks) => sinkWindow({ sinks, stride }),
       });
   },

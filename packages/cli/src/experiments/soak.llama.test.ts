@@ -2,16 +2,20 @@ import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
-import { measureSoak, type SoakOptions, type SoakResults } from "@kvpolicy/bench";
-import { createTokenCodec, openStream } from "@kvpolicy/llamacpp-adapter";
+import { measureSoak, type ExperimentResults, type SoakOptions, type SoakResults } from "@kvpolicy/bench";
+import { openStream } from "@kvpolicy/llamacpp-adapter";
 import { sinkWindow } from "@kvpolicy/sink-window";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { Command } from "commander";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 
+import { commonOptions, parseCommonOptions } from "../common-options.js";
+import type { Laboratory } from "../experiment-command.js";
 import { loadModel, type LoadedModel } from "../load-model.js";
 import { loadText } from "../load-text.js";
 import { createMeasuredModel } from "../measured-model.js";
-import { tokenize } from "../tokenize.js";
-import { createSoakStorage } from "./soak.js";
+import { readableText } from "../readable-text.js";
+import { describeSurroundings } from "../surroundings.js";
+import { createSoakStorage, soakCommand } from "./soak.js";
 
 const common = { keys: "F16", values: "F16", threads: 1 } as const;
 const TOKENS = 20_000;
@@ -23,12 +27,7 @@ let text: SoakOptions["text"];
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), "kvpolicy-soak-"));
   loaded = await loadModel("tiny:sink", { quiet: true, signal: new AbortController().signal, gpu: false });
-  const book = await loadText(undefined);
-  text = {
-    name: book.name,
-    sha256: book.sha256,
-    tokens: tokenize(createTokenCodec(loaded.model), book.text, 6001),
-  };
+  text = readableText(loaded, await loadText(undefined), 6001);
 });
 afterAll(async () => {
   await loaded[Symbol.asyncDispose]();
@@ -162,4 +161,69 @@ test("what was begun otherwise, is damaged or of another kind is refused and lef
   expect(fresh.results.sessions).toEqual([{ start: 0, end: fresh.results.read }]);
   await writeFile(path, kept);
   expect((await soak({ file, stopAt: 1 })).resumed).toEqual([results.read + 1]);
+});
+
+describe("the command", () => {
+  const words = "--tokens 3000 --pass-tokens 1500 --budget 64 --stride 8 --every 1000 --rounds 0".split(" ");
+
+  /** A run of `kvpolicy soak`, as far as it is not that of every experiment. */
+  async function run(
+    out: string,
+    changes: Partial<Laboratory> = {},
+    ...more: string[]
+  ): Promise<ExperimentResults> {
+    const command = new Command("soak").exitOverride();
+    for (const option of [...commonOptions(), ...soakCommand.options]) command.addOption(option);
+    const raw: unknown = command
+      .parse([...words, "--out", join(folder, out), "--gpu", "false", ...more], { from: "user" })
+      .opts();
+    const shared = parseCommonOptions(raw, {});
+    const runSoak = await soakCommand.prepare(raw, shared);
+    return runSoak({
+      loaded,
+      common: shared,
+      model: createMeasuredModel(loaded.model, shared),
+      surroundings: await describeSurroundings(["node", "kvpolicy", "soak"], shared, loaded),
+      save: () => Promise.resolve(),
+      ...changes,
+    });
+  }
+
+  test("leaves its checkpoint where the results cannot be saved, and loses no figure", async () => {
+    const save = (): Promise<void> => Promise.reject(new Error("the disk is full"));
+    const results = await run("full", { save });
+    expect(results).toMatchObject({ partial: false, read: 3000 });
+    expect(await readdir(join(folder, "full"))).toEqual(["soak.snapshot"]);
+
+    const saved: ExperimentResults[] = [];
+    const said = vi.spyOn(process.stderr, "write").mockReturnValue(true);
+    try {
+      const again = await run("full", { save: async (part) => void saved.push(await Promise.resolve(part)) });
+      expect(said.mock.calls.map(([text]) => text)).toEqual([
+        expect.stringMatching(/^There is a checkpoint, soak\.snapshot, at stream position 3,001; --fresh/),
+      ]);
+      expect(saved).toEqual([again]);
+    } finally {
+      said.mockRestore();
+    }
+    expect(saved).toMatchObject([{ read: 3000, passes: (results as SoakResults).passes }]);
+    expect(await readdir(join(folder, "full"))).toEqual([]);
+  });
+
+  test("says nothing of a checkpoint where JSON is wanted", async () => {
+    const stop = new AbortController();
+    const onProgress = (): void => {
+      stop.abort();
+    };
+    const cut = await run("json", { signal: stop.signal, onProgress }, "--json");
+    expect(cut.partial).toBe(true);
+    const said = vi.spyOn(process.stderr, "write").mockReturnValue(true);
+    try {
+      const { sessions } = (await run("json", {}, "--json")) as SoakResults;
+      expect(sessions).toHaveLength(2);
+      expect(said).not.toHaveBeenCalled();
+    } finally {
+      said.mockRestore();
+    }
+  });
 });

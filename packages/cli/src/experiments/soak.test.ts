@@ -83,11 +83,42 @@ describe("kvpolicy soak", () => {
     [["--checkpoint", ""], /--checkpoint must name a file/],
     [["--text", ""], /--text must name a file/],
     [["--policy", "nothing"], /there is no policy "nothing"/],
-    [["--policy", "sink-window:sinks=9", "--budget", "8"], /cannot work with --budget 8: /],
+    [["--policy", "sink-window:sinks=9", "--budget", "8"], /cannot work with a budget of 8: /],
   ])("refuses %j", async (words, message) => {
     await expect(parse(...words)).rejects.toMatchObject({
       code: "config",
       message: expect.stringMatching(message) as string,
+    });
+  });
+});
+
+describe("a policy of one's own", () => {
+  let folder: string;
+  let path: string;
+  beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), "kvpolicy-soak-"));
+    path = join(folder, "mine.mjs");
+    await writeFile(
+      path,
+      `const policy = { name: "mine", requires: [], plan: () => null, describe: () => ({}) };
+       export const fixed = { ...policy, budget: 64 };
+       export const failing = { ...policy, checkBudget: () => { throw new Error("a bug"); } };`,
+    );
+  });
+  afterAll(() => rm(folder, { recursive: true }));
+
+  it("is refused with another budget than its own", async () => {
+    expect((await parse("--policy", `${path}#fixed`, "--budget", "64")).budget).toBe(64);
+    await expect(parse("--policy", `${path}#fixed`)).rejects.toMatchObject({
+      code: "config",
+      message: expect.stringMatching(/budget of 128: its options add up to 64 cells/) as string,
+    });
+  });
+
+  it("is refused when it fails as it is asked, and ends nothing", async () => {
+    await expect(parse("--policy", `${path}#failing`)).rejects.toMatchObject({
+      code: "config",
+      message: expect.stringMatching(/it failed in checkBudget: Error: a bug/) as string,
     });
   });
 });

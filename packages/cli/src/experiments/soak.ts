@@ -3,24 +3,24 @@ import { basename, dirname, join } from "node:path";
 
 import { measureSoak, type SoakStorage } from "@kvpolicy/bench";
 import { KVPolicyError } from "@kvpolicy/core";
-import { createTokenCodec, openStream } from "@kvpolicy/llamacpp-adapter";
+import { openStream } from "@kvpolicy/llamacpp-adapter";
 import { Option } from "commander";
 import { z } from "zod";
 
-import type { CommonOptions } from "../common-options.js";
+import { budgetOption, strideOption, type CommonOptions } from "../common-options.js";
 import type { ExperimentCommand, Laboratory } from "../experiment-command.js";
-import { loadText } from "../load-text.js";
-import { firstProblem, wholeNumber } from "../option-schemas.js";
-import { withoutModel } from "../policy-kinds.js";
-import { parsePolicySpec, type PolicySpec } from "../policy-spec.js";
+import { loadText, type LoadedText } from "../load-text.js";
+import { firstProblem, strideSchema, wholeNumber } from "../option-schemas.js";
+import { choosePolicy, parsePolicy } from "../policy-choices.js";
+import type { PolicySpec } from "../policy-spec.js";
+import { readableText, textName, textOption } from "../readable-text.js";
 import { badOption } from "../report-error.js";
-import { tokenize } from "../tokenize.js";
 
 /**
  * What is taken when an option is left out. The tokens of a pass are 7 more than a multiple of 64, so that passes begin all over the
  * usual strides and not one token apart, which would look like a drift.
  */
-export const SOAK_DEFAULTS = {
+const DEFAULTS = {
   tokens: 1_000_000,
   passTokens: 49_991,
   policy: "sink-window",
@@ -58,45 +58,41 @@ export const soakCommand: ExperimentCommand = {
     "Reads many tokens through one stream: do time, memory and likelihood stay? Goes on after an interruption.",
   options: [
     new Option("--tokens <count>", "tokens to read in all, the text again and again").default(
-      String(SOAK_DEFAULTS.tokens),
+      String(DEFAULTS.tokens),
     ),
-    new Option("--text <file>", "text to read; - for standard input (default: Moby Dick)"),
+    textOption(),
     new Option("--pass-tokens <count>", "tokens of the text, from its start, before it begins again").default(
-      String(SOAK_DEFAULTS.passTokens),
+      String(DEFAULTS.passTokens),
     ),
-    new Option("--policy <spec>", "which cached tokens stay").default(SOAK_DEFAULTS.policy),
-    new Option("--budget <cells>", "cells in use (default: 128 for a tiny model, else 256)"),
-    new Option(
-      "--stride <cells>",
-      "cells freed by one eviction, or half, unless the policy says (default: 2 for a tiny model, else 16)",
-    ),
+    new Option("--policy <spec>", "which cached tokens stay").default(DEFAULTS.policy),
+    budgetOption(),
+    strideOption(),
     new Option(
       "--checkpoint <file>",
-      `where the soak is kept until it is complete, and goes on from (default: ${SOAK_DEFAULTS.checkpoint} in --out)`,
+      `where the soak is kept until it is complete, and goes on from (default: ${DEFAULTS.checkpoint} in --out)`,
     ),
-    new Option("--every <tokens>", "tokens between two checkpoints").default(String(SOAK_DEFAULTS.every)),
+    new Option("--every <tokens>", "tokens between two checkpoints").default(String(DEFAULTS.every)),
     new Option(
       "--rounds <count>",
       "rounds of the comparison with a young stream at the end, 0 for none; more make its interval narrower",
-    ).default(String(SOAK_DEFAULTS.rounds)),
+    ).default(String(DEFAULTS.rounds)),
     new Option("--fresh", "start over, whatever the checkpoint holds"),
   ],
   prepare: async (raw, common) => {
     const options = await parseSoakOptions(raw, common);
+    const text = await loadText(options.text);
     await createFolder(options.checkpoint);
-    return (laboratory) => runSoak(options, laboratory);
+    return (laboratory) => runSoak(options, text, laboratory);
   },
 };
 
 const rawSchema = z.object({
   tokens: wholeNumber(1),
-  text: z.string().min(1, { error: "must name a file, or be - for standard input" }).optional(),
+  text: textName,
   passTokens: wholeNumber(1),
   policy: z.string(),
   budget: wholeNumber(1).optional(),
-  stride: z
-    .union([z.literal("half"), wholeNumber(1)], { error: "must be half or a whole number of at least 1" })
-    .optional(),
+  stride: strideSchema.optional(),
   checkpoint: z.string().min(1, { error: "must name a file" }).optional(),
   every: wholeNumber(1),
   rounds: wholeNumber(0),
@@ -114,21 +110,13 @@ export async function parseSoakOptions(raw: unknown, common: CommonOptions): Pro
   const parsed = rawSchema.safeParse(raw);
   if (!parsed.success) throw firstProblem(raw, parsed.error);
   const { stride = common.defaults.stride, budget = common.defaults.budget, ...rest } = parsed.data;
-  const policy = await parsePolicySpec(rest.policy, stride, budget);
-  const problem = policy.create(withoutModel(budget)).checkBudget?.(budget);
-  if (problem !== undefined) {
-    throw badOption(
-      "policy",
-      policy.name,
-      `--policy ${policy.name} cannot work with --budget ${budget}: ${problem}.`,
-    );
-  }
+  const policy = await parsePolicy(rest.policy, stride, [budget]);
   return {
     ...rest,
     text: rest.text,
     policy,
     budget,
-    checkpoint: rest.checkpoint ?? join(common.out, SOAK_DEFAULTS.checkpoint),
+    checkpoint: rest.checkpoint ?? join(common.out, DEFAULTS.checkpoint),
   };
 }
 
@@ -146,20 +134,16 @@ async function createFolder(file: string): Promise<void> {
 
 async function runSoak(
   options: SoakCommandOptions,
+  text: LoadedText,
   laboratory: Laboratory,
-): Promise<Awaited<ReturnType<typeof measureSoak>>> {
+): ReturnType<typeof measureSoak> {
   const { loaded, common, model } = laboratory;
-  const { name, sha256, text } = await loadText(options.text);
-  const { policy, budget, tokens, rounds } = options;
+  const { policy, budget, tokens, passTokens, rounds, checkpoint } = options;
   const results = await measureSoak({
     ...laboratory,
-    text: { name, sha256, tokens: tokenize(createTokenCodec(loaded.model), text, options.passTokens) },
+    text: readableText(loaded, text, passTokens),
     tokens,
-    policy: {
-      name: policy.name,
-      create: (cells) =>
-        policy.create({ findTokens: (isWanted) => model.findTokens(isWanted), budget: cells }),
-    },
+    policy: choosePolicy(policy, model, tokens),
     budget,
     rounds,
     seed: common.seed,
@@ -167,16 +151,21 @@ async function runSoak(
       ...options,
       laboratory,
       onResume: (position) => {
+        if (common.json) return;
         process.stderr.write(
-          `There is a checkpoint, ${basename(options.checkpoint)}, at stream position ${position.toLocaleString("en")}; --fresh starts over.\n`,
+          `There is a checkpoint, ${basename(checkpoint)}, at stream position ${position.toLocaleString("en")}; --fresh starts over.\n`,
         );
       },
     }),
   });
   if (results.partial) return results;
-  // What hours have measured is safe on the disk before the checkpoint goes.
-  await laboratory.save(results);
-  await rm(options.checkpoint, { force: true });
+  try {
+    // What hours have measured is safe on the disk before the checkpoint goes.
+    await laboratory.save(results);
+    await rm(checkpoint, { force: true });
+  } catch {
+    // The checkpoint holds all of it. The figures are printed before they are written once more, which says what is wrong.
+  }
   return results;
 }
 

@@ -46,12 +46,21 @@ describe("kvpolicy stream-eval", () => {
     expect(policy?.create({ findTokens: () => [] }).describe().options["stride"]).toBe(4);
   });
 
+  it("takes a stride of half the window", async () => {
+    const { policies } = await parse("--stride half");
+    const strides = policies.map(
+      ({ create }) => create({ findTokens: () => [] }).describe().options["stride"],
+    );
+    expect(strides).toEqual(["half", "half"]);
+  });
+
   it.each([
     ["--digits 10", "digits", "--digits must be at most 9"],
     ["--digits 0", "digits", "--digits must be a whole number of at least 1"],
     ["--distances 2,2", "distances", "none twice"],
     ["--distances 0", "distances", "at least 1"],
     ["--every 0", "every", "--every must be"],
+    ["--stride third", "stride", "--stride must be half or a whole number"],
     ["--lines none", "lines", "--lines must be"],
     ["--margins -1", "margins", "--margins must be"],
     ["--budget 0", "budget", "--budget must be"],

@@ -2,10 +2,10 @@ import { measureStreamEval, STREAM_EVAL_DEFAULTS } from "@kvpolicy/bench";
 import { Option } from "commander";
 import { z } from "zod";
 
-import type { CommonOptions } from "../common-options.js";
+import { budgetOption, strideOption, type CommonOptions } from "../common-options.js";
 import type { ExperimentCommand } from "../experiment-command.js";
-import { firstProblem, numberList, wholeNumber } from "../option-schemas.js";
-import { choosePolicies, parsePolicies, policyOption, policySpecs, strideOption } from "../policy-choices.js";
+import { firstProblem, numberList, strideSchema, wholeNumber } from "../option-schemas.js";
+import { choosePolicies, parsePolicies, policyOption, policySpecs } from "../policy-choices.js";
 import type { PolicySpec } from "../policy-spec.js";
 
 const POLICIES = ["window", "sink-window"];
@@ -40,8 +40,8 @@ export const streamEvalCommand: ExperimentCommand = {
     "Does a policy answer for lines in the cache, for lines outside of it, and as well after many tokens?",
   options: [
     policyOption(POLICIES),
-    new Option("--budget <cells>", `cells (default: ${TINY_BUDGET} for a tiny model, else ${BUDGET})`),
-    strideOption,
+    budgetOption(TINY_BUDGET, BUDGET),
+    strideOption(),
     new Option(
       "--distances <list>",
       "how many lines back the queries ask, in turn, such as 20,40 (default: one inside of the cache, one outside)",
@@ -70,7 +70,7 @@ export const streamEvalCommand: ExperimentCommand = {
 const rawSchema = z.object({
   policy: policySpecs,
   budget: wholeNumber(1).optional(),
-  stride: wholeNumber(1).optional(),
+  stride: strideSchema.optional(),
   distances: numberList(1).optional(),
   digits: wholeNumber(1)
     .refine((value) => value <= 9, { error: "must be at most 9" })

@@ -1,11 +1,17 @@
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
 import { Command } from "commander";
-import { describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
 import { commonOptions, parseCommonOptions } from "../common-options.js";
 import type { ExperimentCommand } from "../experiment-command.js";
 import { budgetsCommand } from "./budgets.js";
+import { latencyCommand } from "./latency.js";
 import { perplexityCommand } from "./perplexity.js";
 import { probeCommand, sinksCommand } from "./sinks.js";
+import { soakCommand } from "./soak.js";
 
 /** Checks a command line as far as it is checked before anything is loaded. */
 function prepare(experiment: ExperimentCommand, words: readonly string[]): Promise<unknown> {
@@ -16,6 +22,26 @@ function prepare(experiment: ExperimentCommand, words: readonly string[]): Promi
 }
 
 const OTHER = ["--model", "nowhere.gguf"];
+
+let folder: string;
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), "kvpolicy-texts-"));
+  for (const name of ["a.txt", "b.txt"]) await writeFile(join(folder, name), `This is ${name}.`);
+});
+afterAll(() => rm(folder, { recursive: true }));
+
+it.each([perplexityCommand, probeCommand, sinksCommand, budgetsCommand, latencyCommand, soakCommand])(
+  "a text that is missing is refused by $name before anything is loaded",
+  async (command) => {
+    const words = [...OTHER, "--out", folder, "--text"];
+    expect(await prepare(command, [...words, join(folder, "a.txt")])).toBeTypeOf("function");
+    await expect(prepare(command, [...words, join(folder, "none.txt")])).rejects.toMatchObject({
+      code: "config",
+      details: { option: "text" },
+      message: "The text file none.txt cannot be read: there is no such file.",
+    });
+  },
+);
 
 describe.each([
   ["perplexity", perplexityCommand],
@@ -33,8 +59,8 @@ describe.each([
     const refused: (readonly [readonly string[], string, RegExp])[] = [
       [["--tokens", "0"], "tokens", /^--tokens must be a whole number of at least 1, not "0"/],
       [["--tokens", "1e3"], "tokens", /^--tokens must be/],
-      [["--stride", "0"], "stride", /^--stride must be a whole number of at least 1/],
-      [["--stride", "half"], "stride", /^--stride must be/],
+      [["--stride", "0"], "stride", /^--stride must be .*a whole number of at least 1/],
+      [["--stride", "third"], "stride", /^--stride must be/],
       [["--text", ""], "text", /^--text must name a file, or be - for standard input/],
     ];
     for (const [words, option, message] of refused) {
@@ -47,7 +73,21 @@ describe.each([
   });
 });
 
+describe.each([
+  ["perplexity", perplexityCommand],
+  ["budgets", budgetsCommand],
+])("kvpolicy %s", (_, command) => {
+  it("takes a stride of half the window", async () => {
+    expect(await prepare(command, ["--stride", "half"])).toBeTypeOf("function");
+  });
+});
+
 describe("kvpolicy perplexity", () => {
+  it("says whom the others are compared with", () => {
+    const reference = perplexityCommand.options.find(({ long }) => long === "--reference");
+    expect(reference?.description).toContain("(default: the first sink-window, else the first policy)");
+  });
+
   it.each([
     [["--budgets", "256,256"], "budgets", /^--budgets must be whole numbers of at least 1 .* none twice/],
     [["--budgets", "256,"], "budgets", /^--budgets must be/],
@@ -76,9 +116,9 @@ describe("kvpolicy perplexity", () => {
   });
 
   it("takes several texts, budgets and policies, and one of these as the reference", async () => {
-    const words =
-      "--text a.txt --text b.txt --budgets 64,32 --policy window --policy sink-window --reference window";
-    expect(await prepare(perplexityCommand, words.split(" "))).toBeTypeOf("function");
+    const texts = ["--text", join(folder, "a.txt"), "--text", join(folder, "b.txt")];
+    const words = "--budgets 64,32 --policy window --policy sink-window --reference window";
+    expect(await prepare(perplexityCommand, [...texts, ...words.split(" ")])).toBeTypeOf("function");
   });
 });
 
@@ -97,6 +137,7 @@ describe.each([
       /^--sinks 30 and --stride 2 leave no window .* 32 cells/,
     ],
     [["--budget", "10"], "sinks", /^--sinks 8 and --stride 2 leave no window .* 10 cells/],
+    [["--stride", "half"], "stride", /^--stride must be a whole number of at least 1/],
   ])("refuses %j before anything is loaded", async (words, option, message) => {
     await expect(prepare(command, words)).rejects.toMatchObject({
       code: "config",
@@ -118,7 +159,9 @@ describe("kvpolicy sinks", () => {
   it("refuses a budget without room for the random tokens, unless none are drawn", async () => {
     await expect(prepare(sinksCommand, small)).rejects.toMatchObject({
       code: "config",
-      message: expect.stringMatching(/random-anchor: there are no 4 stream positions from 8 to 10/) as string,
+      details: { option: "draws", value: 3 },
+      message:
+        "--draws 3 cannot work with a budget of 11 and a stride of 1: random-anchor: there are no 4 stream positions from 8 to 10. --draws 0 leaves the random controls out.",
     });
     expect(await prepare(sinksCommand, [...small, "--draws", "0"])).toBeTypeOf("function");
     expect(await prepare(probeCommand, small)).toBeTypeOf("function");
@@ -138,6 +181,7 @@ describe("kvpolicy budgets", () => {
     [["--policy", "nothing"], "policy", /there is no policy "nothing"/],
     [["--budgets", "64,4"], "policy", /--policy sink-window cannot work with a budget of 4/],
     [["--policy", "sink-window:sinks=40"], "policy", /cannot work with a budget of 32/],
+    [["--policy", "dense"], "policy", /^--policy dense never evicts/],
   ])("refuses %j before anything is loaded", async (words, option, message) => {
     await expect(prepare(budgetsCommand, words)).rejects.toMatchObject({
       code: "config",

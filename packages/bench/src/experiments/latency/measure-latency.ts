@@ -104,7 +104,7 @@ export async function measureLatency(options: MeasureLatencyOptions): Promise<La
 function checkOptions(options: MeasureLatencyOptions): LatencyResults["settings"] {
   const { minutes = 10, precision = 0.05, qualityTokens = 1024, seed } = options;
   const budgets = [...options.budgets].sort((one, other) => one - other);
-  const qualityBudget = options.qualityBudget ?? budgets[0] ?? 0;
+  const qualityBudget = options.qualityBudget ?? Math.min(...budgets);
   if (options.text.tokens.length === 0) {
     throw new KVPolicyError({
       code: "empty",

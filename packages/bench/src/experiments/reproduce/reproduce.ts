@@ -115,7 +115,7 @@ export async function reproduce(options: ReproduceOptions): Promise<ReproduceRes
 }
 
 /** Holds what was found on one model against what the paper says, and against what this project wants to be true. */
-export function judgeResults(
+function judgeResults(
   experiments: readonly ExperimentResults[],
 ): Pick<ReproduceResults, "rows" | "targets"> {
   const found = new Found(experiments);

@@ -11,7 +11,7 @@ const differenceSchema = z.object({
 });
 
 /** Whether a model needs its first tokens, and how many of them. */
-export const sinkNeedSchema = z.object({
+const sinkNeedSchema = z.object({
   need: z.enum(["none", "mild", "collapse", "unknown"]),
   /** NLL without sinks minus NLL with four, or with the most that were tried where four were not. */
   withoutSinks: differenceSchema.nullable(),
