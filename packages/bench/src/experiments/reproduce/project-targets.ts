@@ -7,8 +7,10 @@ import type { ReproducedTarget } from "./reproduce-results.js";
 /** What this project wants to be true, and whether it is on one model and machine. */
 export interface ProjectTarget extends Pick<ReproducedTarget, "what" | "target"> {
   /** Holds the target against what was measured. */
-  readonly judge: (found: Found) => Pick<ReproducedTarget, "ours" | "verdict">;
+  readonly judge: (found: Found) => Judgement;
 }
+
+type Judgement = Pick<ReproducedTarget, "ours" | "verdict">;
 
 const NOT_MEASURED = { ours: "–", verdict: "not measured" } as const;
 /** Cells at which an eviction is timed against plain decoding, and those that it frees: the default stride there. */
@@ -29,7 +31,7 @@ export const PROJECT_TARGETS: readonly ProjectTarget[] = [
   {
     what: `Decoding with evictions against plain decoding at the same cache length, budget ${EVICTION.budget}, stride ${EVICTION.stride}`,
     target: `at most ${EVICTION.most} times`,
-    judge: (found) => {
+    judge: (found: Found): Judgement => {
       const row = ratioAt(found, EVICTION.budget, EVICTION.stride)?.reuseToDense;
       if (!row) return NOT_MEASURED;
       return { ours: describe(row.value, row.interval), verdict: verdictOf(row.value <= EVICTION.most) };
@@ -43,7 +45,7 @@ export const PROJECT_TARGETS: readonly ProjectTarget[] = [
   ).map(([budget, least]): ProjectTarget => ({
     what: `Time of recompute against sink-window at stride 1, budget ${budget}, on a CPU`,
     target: `at least ${least} times`,
-    judge: (found) => {
+    judge: (found: Found): Judgement => {
       const row = ratioAt(found, budget, 1)?.recomputeToReuse;
       if (!row || found.of("latency")?.machine.device !== "cpu") return NOT_MEASURED;
       return { ours: describe(row.value, row.interval), verdict: verdictOf(row.value >= least) };
@@ -55,7 +57,7 @@ function judgeRatio(
   found: Found,
   policy: string,
   isReached: (value: number, lower: number) => boolean,
-): Pick<ReproducedTarget, "ours" | "verdict"> {
+): Judgement {
   const row = found.of("perplexity")?.budgets[0]?.policies.find(({ name }) => name === policy);
   if (!row?.ratio?.interval) return NOT_MEASURED;
   const { value, interval } = row.ratio;

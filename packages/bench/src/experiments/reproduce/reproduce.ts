@@ -115,9 +115,7 @@ export async function reproduce(options: ReproduceOptions): Promise<ReproduceRes
 }
 
 /** Holds what was found on one model against what the paper says, and against what this project wants to be true. */
-function judgeResults(
-  experiments: readonly ExperimentResults[],
-): Pick<ReproduceResults, "rows" | "targets"> {
+function judgeResults(experiments: readonly ExperimentResults[]): Pick<ReproduceResults, "rows" | "targets"> {
   const found = new Found(experiments);
   return {
     rows: PAPER_CLAIMS.map(({ judge, ...claim }) => ({ ...claim, ...judge(found) })),
