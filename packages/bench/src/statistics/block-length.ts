@@ -1,5 +1,8 @@
 import { mean } from "./perplexity.js";
 
+/** Deviations smaller than this share of the mean are of rounding. */
+const ROUNDING = 1e-12;
+
 /**
  * Length of the blocks that a moving-block bootstrap of the mean should draw from an autocorrelated series.
  *
@@ -16,7 +19,8 @@ export function automaticBlockLength(values: Float64Array): number {
   const longestLag = Math.min(length - 1, Math.ceil(Math.sqrt(length)) + quietLags);
   const covariances = autocovariances(values, longestLag);
   const variance = covariances[0] ?? 0;
-  if (!(variance > 0)) return 1;
+  // What rounding leaves of a constant series remembers nothing.
+  if (!(variance > (ROUNDING * mean(values)) ** 2)) return 1;
 
   const threshold = 2 * Math.sqrt(logarithm / length) * variance;
   let memory = 0;

@@ -77,6 +77,11 @@ describe("quantiles", () => {
 });
 
 describe("automaticBlockLength", () => {
+  it("is 1 for a constant series, whatever rounding makes of it", () => {
+    for (const value of [0, 1, 0.01 - 1e-9, -1 / 3, 1e6 + 0.1])
+      expect(automaticBlockLength(new Float64Array(8192).fill(value))).toBe(1);
+  });
+
   it("grows with the memory of the series", () => {
     const lengths = [0, 0.5, 0.9].map((memory) => automaticBlockLength(autoregression(20_000, memory, 3)));
     expect(lengths[0]).toBeLessThan(10);
