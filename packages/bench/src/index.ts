@@ -1,3 +1,9 @@
+/**
+ * Measures KV-cache policies against each other: perplexity with intervals, time per token, memory; tables, charts and
+ * reports.
+ *
+ * @module @kvpolicy/bench
+ */
 export { anchors, type AnchorsOptions } from "./controls/anchors.js";
 export { lineBreakHead, type LineBreakHeadOptions } from "./controls/line-break-head.js";
 export { llamaCppShift, type LlamaCppShiftOptions } from "./controls/llama-cpp-shift.js";

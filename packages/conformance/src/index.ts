@@ -1,3 +1,8 @@
+/**
+ * The laws that every KV-cache policy and every backend obeys, as suites for any test runner.
+ *
+ * @module @kvpolicy/conformance
+ */
 export { backendLaws, backendSuite } from "./backend/backend-suite.js";
 export type { BackendSubject, BackendWish, Tolerance } from "./backend/subject.js";
 export { brokenLaws, LawBroken, type Law } from "./law.js";

@@ -1,4 +1,5 @@
 import { Breach, messageOf } from "./breach.js";
+import type { SuiteSubject } from "./runner.js";
 
 /** A law: what everyone of a kind must do, and how to find out whether a subject does it. */
 export interface Law<Subject> {
@@ -54,15 +55,11 @@ export class LawBroken extends Error {
   }
 }
 
-interface Skipping {
-  readonly skip?: Readonly<Record<string, string>> | undefined;
-}
-
 /**
  * Which of some laws a subject breaks: for tests of a suite itself, which try it on subjects with a known fault. Laws that do
  * not concern the subject, lack what they take, or are skipped by it are left out.
  */
-export async function brokenLaws<Subject extends Skipping>(
+export async function brokenLaws<Subject extends Pick<SuiteSubject, "skip">>(
   laws: readonly Law<Subject>[],
   subject: Subject,
 ): Promise<LawBroken[]> {
@@ -83,7 +80,7 @@ export async function brokenLaws<Subject extends Skipping>(
  * Why a law is not tried on a subject that it concerns: the subject's own reason, for the law, its group or what it needs, or
  * the law's.
  */
-export function reasonToSkip<Subject extends Skipping>(
+export function reasonToSkip<Subject extends Pick<SuiteSubject, "skip">>(
   law: Law<Subject>,
   subject: Subject,
 ): string | undefined {

@@ -1,3 +1,8 @@
+/**
+ * The contract between KV-cache policies and LLM backends, and the stream that binds one policy to one backend.
+ *
+ * @module @kvpolicy/core
+ */
 export { askPolicy, type CallProgress } from "./ask-policy.js";
 export type {
   BackendCapabilities,

@@ -1,3 +1,8 @@
+/**
+ * A backend without a model, for tests: it records its calls and refuses every breach of the contract.
+ *
+ * @module @kvpolicy/core/testing
+ */
 export {
   cellContent,
   FakeBackend,

@@ -1,3 +1,8 @@
+/**
+ * KV-cache policies on llama.cpp through node-llama-cpp: CPU, CUDA, Metal and Vulkan.
+ *
+ * @module @kvpolicy/llamacpp-adapter
+ */
 export type { Chat, ChatEvictionEvent, ChatReply, ChatUsage, PromptOptions } from "./chat/chat.js";
 export type { ChatSampling } from "./chat/chat-sampling.js";
 export { openChat, type OpenChatOptions } from "./chat/open-chat.js";

@@ -6,7 +6,11 @@ import { splitLinear, type ModelTensors } from "./model-tensors.js";
 import type { Normalisation } from "./normalisation.js";
 import { Rotary, type RotaryPairing } from "./rotary.js";
 
-/** Which form of GELU a model with one is computed with: the formula, or ggml's table of F16 numbers. */
+/**
+ * Which form of GELU a model with one is computed with: the formula, or ggml's table of F16 numbers.
+ *
+ * @useDeclaredType
+ */
 export type GeluForm = (typeof GELU_FORMS)[number];
 
 /** All of them. */

@@ -1,5 +1,8 @@
 /**
- * A small decoder-only transformer in plain TypeScript: the oracle for every other backend.
+ * A small decoder-only transformer in plain TypeScript that reads GGUF and shows its attention: the oracle for every other
+ * backend.
+ *
+ * @module @kvpolicy/reference-backend
  */
 export type { AttentionMap } from "./attention.js";
 export type { GeluForm } from "./architectures.js";

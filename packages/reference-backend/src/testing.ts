@@ -1,7 +1,7 @@
 /**
  * Helpers for tests: a writer of GGUF files, and random models that llama.cpp loads.
  *
- * @module
+ * @module @kvpolicy/reference-backend/testing
  */
 
 export type { TensorType } from "./testing/encode-tensor.js";

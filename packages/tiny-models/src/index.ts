@@ -1,9 +1,9 @@
 /**
- * Language models small enough to travel in an npm package.
+ * Language models of two megabytes that show attention sinks and their absence, for demonstrations and tests without a
+ * download.
  *
- * @module
+ * @module @kvpolicy/tiny-models
  */
-
 /** A model file of this package, and what to know before showing its figures. */
 export interface TinyModel {
   /** Short name, and the file's name without its extension. */

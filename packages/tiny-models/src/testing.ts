@@ -1,7 +1,7 @@
 /**
  * Helpers for tests: a model without rounding, and what an engine must find on each model.
  *
- * @module
+ * @module @kvpolicy/tiny-models/testing
  */
 
 export { toFloat32 } from "./float32.js";

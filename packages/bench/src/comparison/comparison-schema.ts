@@ -92,7 +92,11 @@ export const comparisonSchema = z.object({
   policies: z.array(policySchema).min(1),
 });
 
-/** Policies compared on one text, as plain data. */
+/**
+ * Policies compared on one text, as plain data.
+ *
+ * @interface
+ */
 export type Comparison = z.infer<typeof comparisonSchema>;
 
 /** The row of one policy in a {@link Comparison}. */

@@ -31,7 +31,11 @@ const surroundingsSchema = z.object({
   engine: z.object({ keyType: z.string(), valueType: z.string(), threads: count.nullable() }),
 });
 
-/** With what, where and of what was measured. No path of a machine is in it. */
+/**
+ * With what, where and of what was measured. No path of a machine is in it.
+ *
+ * @interface
+ */
 export type Surroundings = z.infer<typeof surroundingsSchema>;
 
 /** What the results of every experiment begin with. */

@@ -1,15 +1,15 @@
 import { KVPolicyError } from "@kvpolicy/core";
 import { z } from "zod";
 
-import { budgetsResultsSchema } from "../experiments/budgets/budgets-results.js";
-import { perplexityResultsSchema } from "../experiments/perplexity/perplexity-results.js";
-import { probeResultsSchema, sinksResultsSchema } from "../experiments/sinks/sinks-results.js";
-import { reproduceResultsSchema } from "../experiments/reproduce/reproduce-results.js";
-import { chatEvalResultsSchema } from "../experiments/chat-eval/chat-eval-results.js";
-import { latencyResultsSchema } from "../experiments/latency/latency-results.js";
-import { soakResultsSchema } from "../experiments/soak/soak-results.js";
-import { streamEvalResultsSchema } from "../experiments/stream-eval/stream-eval-results.js";
-import { streamResultsSchema } from "../experiments/stream/stream-results.js";
+import { budgetsResultsSchema, type BudgetsResults } from "../experiments/budgets/budgets-results.js";
+import { perplexityResultsSchema, type PerplexityResults } from "../experiments/perplexity/perplexity-results.js";
+import { probeResultsSchema, sinksResultsSchema, type ProbeResults, type SinksResults } from "../experiments/sinks/sinks-results.js";
+import { reproduceResultsSchema, type ReproduceResults } from "../experiments/reproduce/reproduce-results.js";
+import { chatEvalResultsSchema, type ChatEvalResults } from "../experiments/chat-eval/chat-eval-results.js";
+import { latencyResultsSchema, type LatencyResults } from "../experiments/latency/latency-results.js";
+import { soakResultsSchema, type SoakResults } from "../experiments/soak/soak-results.js";
+import { streamEvalResultsSchema, type StreamEvalResults } from "../experiments/stream-eval/stream-eval-results.js";
+import { streamResultsSchema, type StreamResults } from "../experiments/stream/stream-results.js";
 
 /** Version of the format of `results.json`. */
 const VERSION = 2;
@@ -28,7 +28,17 @@ const experimentResultsSchema = z.discriminatedUnion("experiment", [
 ]);
 
 /** What one experiment found, as plain data. */
-export type ExperimentResults = z.infer<typeof experimentResultsSchema>;
+export type ExperimentResults =
+  | StreamResults
+  | PerplexityResults
+  | ProbeResults
+  | SinksResults
+  | BudgetsResults
+  | LatencyResults
+  | StreamEvalResults
+  | ChatEvalResults
+  | SoakResults
+  | ReproduceResults;
 
 /** The shape of `results.json`. */
 export const resultsFileSchema = z.object({
@@ -36,8 +46,13 @@ export const resultsFileSchema = z.object({
   experiments: z.array(experimentResultsSchema).min(1),
 });
 
-/** What `results.json` holds: experiments, in the order in which the report shows them. */
-export type ResultsFile = z.infer<typeof resultsFileSchema>;
+/** What `results.json` holds. */
+export interface ResultsFile {
+  /** Version of the format: 2. */
+  schemaVersion: typeof VERSION;
+  /** Experiments, in the order in which the report shows them. */
+  experiments: ExperimentResults[];
+}
 
 /** Place of an experiment among those of one model in a report. */
 const PLACES: Readonly<Record<ExperimentResults["experiment"], number>> = {

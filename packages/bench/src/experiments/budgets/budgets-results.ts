@@ -10,5 +10,9 @@ export const budgetsResultsSchema = headerSchema.extend({
   comparison: comparisonSchema,
 });
 
-/** One policy at several budgets, as plain data. */
+/**
+ * One policy at several budgets, as plain data.
+ *
+ * @interface
+ */
 export type BudgetsResults = z.infer<typeof budgetsResultsSchema>;

@@ -82,7 +82,11 @@ export const chatEvalResultsSchema = headerSchema.extend({
   contenders: z.array(contenderSchema).min(1),
 });
 
-/** What a chat evaluation says, as plain data. */
+/**
+ * What a chat evaluation says, as plain data.
+ *
+ * @interface
+ */
 export type ChatEvalResults = z.infer<typeof chatEvalResultsSchema>;
 /** One contender in {@link ChatEvalResults}. */
 export type ChatEvalContender = ChatEvalResults["contenders"][number];

@@ -91,7 +91,11 @@ export const latencyResultsSchema = headerSchema.extend({
   quality: qualitySchema.nullable(),
 });
 
-/** Latencies as plain data. */
+/**
+ * Latencies as plain data.
+ *
+ * @interface
+ */
 export type LatencyResults = z.infer<typeof latencyResultsSchema>;
 
 /** One budget of {@link LatencyResults}. */

@@ -24,7 +24,11 @@ export const perplexityResultsSchema = headerSchema.extend({
   budgets: z.array(z.object({ budget: count, policies: z.array(pooledPolicySchema) })),
 });
 
-/** Policies × budgets over texts, as plain data. */
+/**
+ * Policies × budgets over texts, as plain data.
+ *
+ * @interface
+ */
 export type PerplexityResults = z.infer<typeof perplexityResultsSchema>;
 
 /** A policy at a budget, over all texts. */

@@ -35,7 +35,11 @@ export const reproduceResultsSchema = headerSchema.extend({
   targets: z.array(targetSchema),
 });
 
-/** The paper's rows beside ours, as plain data. */
+/**
+ * The paper's rows beside ours, as plain data.
+ *
+ * @interface
+ */
 export type ReproduceResults = z.infer<typeof reproduceResultsSchema>;
 
 /** One row of the page. */

@@ -46,13 +46,25 @@ export const probeResultsSchema = headerSchema.extend({
   need: sinkNeedSchema,
 });
 
-/** Numbers of sinks at one budget, as plain data. */
+/**
+ * Numbers of sinks at one budget, as plain data.
+ *
+ * @interface
+ */
 export type SinksResults = z.infer<typeof sinksResultsSchema>;
 
-/** Whether a model needs sinks, as plain data. */
+/**
+ * Whether a model needs sinks, as plain data.
+ *
+ * @interface
+ */
 export type ProbeResults = z.infer<typeof probeResultsSchema>;
 
-/** Whether a model needs its first tokens, and how many of them. */
+/**
+ * Whether a model needs its first tokens, and how many of them.
+ *
+ * @interface
+ */
 export type SinkNeed = z.infer<typeof sinkNeedSchema>;
 
 /** A difference of mean negative log-likelihoods. */

@@ -89,7 +89,11 @@ export const soakResultsSchema = headerSchema.extend({
   likelihood: likelihoodSchema.nullable(),
 });
 
-/** What `measureSoak` measured, as plain data. */
+/**
+ * What `measureSoak` measured, as plain data.
+ *
+ * @interface
+ */
 export type SoakResults = z.infer<typeof soakResultsSchema>;
 /** The stream at its end against one that has just begun. */
 export type SideBySide = z.infer<typeof sideBySideSchema>;

@@ -99,7 +99,11 @@ export const streamEvalResultsSchema = headerSchema.extend({
   policies: z.array(policySchema).min(1),
 });
 
-/** How well each policy answers for earlier lines of a stream, as plain data. */
+/**
+ * How well each policy answers for earlier lines of a stream, as plain data.
+ *
+ * @interface
+ */
 export type StreamEvalResults = z.infer<typeof streamEvalResultsSchema>;
 
 /** One query. */

@@ -11,7 +11,11 @@ export const streamResultsSchema = headerSchema.extend({
   ...comparisonSchema.shape,
 });
 
-/** One comparison on one text, as plain data. */
+/**
+ * One comparison on one text, as plain data.
+ *
+ * @interface
+ */
 export type StreamResults = z.infer<typeof streamResultsSchema>;
 
 /** Turns a measurement into the results of `stream`. */
