@@ -1,10 +1,18 @@
 import javascript from "@eslint/js";
 import jsdoc from "eslint-plugin-jsdoc";
+import vue from "eslint-plugin-vue";
 import { defineConfig, globalIgnores } from "eslint/config";
 import typescript from "typescript-eslint";
 
 export default defineConfig(
-  globalIgnores(["**/dist/**", "**/node_modules/**", "training/**", "kvpolicy-results/**"]),
+  globalIgnores([
+    "**/dist/**",
+    "**/node_modules/**",
+    "training/**",
+    "kvpolicy-results/**",
+    "apps/docs/api/**",
+    "apps/docs/.vitepress/{cache,dist}/**",
+  ]),
   javascript.configs.recommended,
   {
     files: ["**/*.ts"],
@@ -22,6 +30,20 @@ export default defineConfig(
           message: "Name what is exported, so that an API change shows in the diff.",
         },
       ],
+    },
+  },
+  {
+    // Types of components are checked by vue-tsc: here their templates are read, and their scripts without types.
+    files: ["**/*.vue"],
+    extends: [vue.configs["flat/recommended"], typescript.configs.strict],
+    languageOptions: { parserOptions: { parser: typescript.parser } },
+    rules: {
+      "vue/max-attributes-per-line": "off",
+      "vue/singleline-html-element-content-newline": "off",
+      "vue/html-self-closing": ["error", { html: { void: "always" } }],
+      "vue/html-indent": "off",
+      "vue/html-closing-bracket-newline": "off",
+      "no-undef": "off",
     },
   },
   {

@@ -49,7 +49,11 @@ export default defineConfig({
         test: {
           name: "unit",
           setupFiles: ["./testing/property-seed.ts"],
-          include: ["{packages,examples}/**/src/**/*.test.ts", "testing/**/*.test.ts"],
+          include: [
+            "{packages,examples}/**/src/**/*.test.ts",
+            "apps/docs/{playground,testing}/**/*.test.ts",
+            "testing/**/*.test.ts",
+          ],
           exclude: [...exclude, "**/*.{llama,browser,process}.test.ts"],
           testTimeout: 60_000,
         },
@@ -71,7 +75,11 @@ export default defineConfig({
       {
         test: {
           name: "process",
-          include: ["packages/**/src/**/*.process.test.ts", "testing/**/*.process.test.ts"],
+          include: [
+            "packages/**/src/**/*.process.test.ts",
+            "apps/docs/**/*.process.test.ts",
+            "testing/**/*.process.test.ts",
+          ],
           exclude,
           fileParallelism: false,
           testTimeout: 180_000,

@@ -1,0 +1,67 @@
+import { env } from "node:process";
+
+import { defineConfig, type DefaultTheme } from "vitepress";
+
+import apiSidebar from "../api/typedoc-sidebar.json" with { type: "json" };
+
+const guide: DefaultTheme.SidebarItem[] = [
+  {
+    text: "Begin",
+    items: [
+      { text: "What and why", link: "/guide/what-and-why" },
+      { text: "Quick start", link: "/guide/quick-start" },
+      { text: "Choosing a policy", link: "/guide/choosing-a-policy" },
+    ],
+  },
+  {
+    text: "Go further",
+    items: [
+      { text: "Write your own policy", link: "/guide/write-your-own-policy" },
+      { text: "Adopt it in another backend", link: "/guide/adopt-in-another-backend" },
+      { text: "Models and limits", link: "/guide/models-and-limits" },
+      { text: "Measuring", link: "/guide/measuring" },
+    ],
+  },
+  {
+    text: "Know",
+    items: [
+      { text: "The paper in these terms", link: "/guide/the-paper" },
+      { text: "Glossary", link: "/guide/glossary" },
+      { text: "Questions", link: "/guide/questions" },
+    ],
+  },
+];
+
+export default defineConfig({
+  title: "kvpolicy",
+  description:
+    "Pluggable KV-cache policies: let a language model read and write for ever in constant memory.",
+  // The site may lie in a folder of its host: a project page, say.
+  base: env["KVPOLICY_DOCS_BASE"] ?? "/",
+  cleanUrls: true,
+  lastUpdated: false,
+  srcExclude: ["README.md", "api-introduction.md"],
+  themeConfig: {
+    nav: [
+      { text: "Guide", link: "/guide/what-and-why", activeMatch: "/guide/" },
+      { text: "Playground", link: "/playground" },
+      { text: "API", link: "/api/", activeMatch: "/api/" },
+    ],
+    sidebar: {
+      "/guide/": guide,
+      "/api/": [{ text: "API", items: apiSidebar as DefaultTheme.SidebarItem[] }],
+    },
+    search: { provider: "local" },
+    socialLinks: [{ icon: "github", link: "https://github.com/kvpolicy/kvpolicy" }],
+    outline: [2, 3],
+    footer: {
+      message: "It does not extend what the model can remember: evicted text is gone. MIT licence.",
+    },
+  },
+  vite: {
+    // The site shows the source, as tests do: nothing has to be built first.
+    resolve: { conditions: ["@kvpolicy/source", "module", "browser", "development|production"] },
+    ssr: { resolve: { conditions: ["@kvpolicy/source", "module", "node", "development|production"] } },
+    worker: { format: "es" },
+  },
+});
