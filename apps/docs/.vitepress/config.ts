@@ -1,8 +1,12 @@
+import { readFileSync } from "node:fs";
 import { env } from "node:process";
 
 import { defineConfig, type DefaultTheme } from "vitepress";
 
-import apiSidebar from "../api/typedoc-sidebar.json" with { type: "json" };
+// Made by TypeDoc, which runs first: `npm run api`.
+const apiSidebar = JSON.parse(
+  readFileSync(new URL("../api/typedoc-sidebar.json", import.meta.url), "utf8"),
+) as DefaultTheme.SidebarItem[];
 
 const guide: DefaultTheme.SidebarItem[] = [
   {
@@ -32,27 +36,31 @@ const guide: DefaultTheme.SidebarItem[] = [
   },
 ];
 
+// The site may lie in a folder of its host, as a project's pages do.
+const base = env["KVPOLICY_DOCS_BASE"] ?? "/";
+
 export default defineConfig({
   title: "kvpolicy",
   description:
     "Pluggable KV-cache policies: let a language model read and write for ever in constant memory.",
-  // The site may lie in a folder of its host: a project page, say.
-  base: env["KVPOLICY_DOCS_BASE"] ?? "/",
+  base,
+  head: [["link", { rel: "icon", type: "image/svg+xml", href: `${base}logo.svg` }]],
   cleanUrls: true,
   lastUpdated: false,
   srcExclude: ["README.md", "api-introduction.md"],
   themeConfig: {
+    logo: "/logo.svg",
     nav: [
       { text: "Guide", link: "/guide/what-and-why", activeMatch: "/guide/" },
       { text: "Playground", link: "/playground" },
       { text: "API", link: "/api/", activeMatch: "/api/" },
+      { text: "GitHub", link: "https://github.com/kvpolicy/kvpolicy" },
     ],
     sidebar: {
       "/guide/": guide,
-      "/api/": [{ text: "API", items: apiSidebar as DefaultTheme.SidebarItem[] }],
+      "/api/": [{ text: "API", items: apiSidebar }],
     },
     search: { provider: "local" },
-    socialLinks: [{ icon: "github", link: "https://github.com/kvpolicy/kvpolicy" }],
     outline: [2, 3],
     footer: {
       message: "It does not extend what the model can remember: evicted text is gone. MIT licence.",
