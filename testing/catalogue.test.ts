@@ -4,33 +4,40 @@ import { definePolicy, type KVCachePolicy, type Requirement } from "@kvpolicy/co
 import { pinned } from "@kvpolicy/pinned";
 import { describe, expect, test } from "vitest";
 
-import { checkEntry, needsOf, withCatalogue, type CataloguedPolicy } from "./catalogue.js";
-
-const readme = readFileSync("README.md", "utf8");
+import {
+  checkEntry,
+  needsOf,
+  POLICY_GUIDE,
+  README,
+  withCatalogue,
+  type CataloguedPolicy,
+} from "./catalogue.js";
 
 function requiring(...requires: Requirement[]): KVCachePolicy {
   return definePolicy({ name: "some", requires, plan: () => null });
 }
 
-describe("the catalogue in the README", () => {
+describe.each([README, POLICY_GUIDE])("the catalogue in $path", (page) => {
+  const text = readFileSync(page.path, "utf8");
+
   test("is what the packages say", async () => {
     expect(
-      await withCatalogue(readme),
-      "the packages say otherwise (+) than README.md (-): npm run catalogue",
-    ).toBe(readme);
+      await withCatalogue(page, text),
+      `the packages say otherwise (+) than ${page.path} (-): npm run catalogue`,
+    ).toBe(text);
   });
 
   test("is written again wherever it differs, and nothing else is", async () => {
-    const changed = readme.replace(/^\| \[`@kvpolicy\/dense`\].*\n/m, "");
-    expect(changed).not.toBe(readme);
-    expect(await withCatalogue(changed)).toBe(await withCatalogue(readme));
-    expect(await withCatalogue(`Above.\n${readme}Below.\n`)).toBe(
-      `Above.\n${await withCatalogue(readme)}Below.\n`,
+    const changed = text.replace(/^\| \[`?(@kvpolicy\/)?dense`?\].*\n/m, "");
+    expect(changed).not.toBe(text);
+    expect(await withCatalogue(page, changed)).toBe(await withCatalogue(page, text));
+    expect(await withCatalogue(page, `Above.\n${text}Below.\n`)).toBe(
+      `Above.\n${await withCatalogue(page, text)}Below.\n`,
     );
   });
 
   test("stands between two marks", async () => {
-    await expect(withCatalogue("# kvpolicy\n")).rejects.toThrow(/README.md lacks the lines/);
+    await expect(withCatalogue(page, "# kvpolicy\n")).rejects.toThrow(`${page.path} lacks the lines`);
   });
 });
 
@@ -50,7 +57,7 @@ describe("what a policy needs", () => {
 });
 
 describe("the field kvpolicy of a package.json", () => {
-  const entry = { summary: "a", keeps: "b", loses: "c", source: { text: "d", url: "e" } };
+  const entry = { summary: "a", keeps: "b", loses: "c", cost: "f", source: { text: "d", url: "e" } };
 
   test("has all texts of a row", () => {
     expect(checkEntry("packages/policies/some", entry)).toEqual(entry);
@@ -61,6 +68,7 @@ describe("the field kvpolicy of a package.json", () => {
     ["summary", { ...entry, summary: "" }],
     ["keeps", { ...entry, keeps: 1 }],
     ["loses", { ...entry, loses: "one | two" }],
+    ["cost", { ...entry, cost: undefined }],
     ["source.text", { ...entry, source: "d" }],
     ["source.url", { ...entry, source: { text: "d", url: "e\nf" } }],
   ])("is refused without a %s that fits a cell: %o", (name, field) => {

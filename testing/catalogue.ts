@@ -16,12 +16,11 @@ import { window } from "@kvpolicy/window";
 import { format, resolveConfig } from "prettier";
 
 /*
- * The table of policies in README.md, from the field `kvpolicy` of their package.json and from what they require. Run, it writes
- * the table: `npm run catalogue`.
+ * The tables of policies in README.md and on the site, from the field `kvpolicy` of their package.json and from what they require. Run,
+ * it writes the tables: `npm run catalogue`.
  */
 
 const POLICIES = "packages/policies";
-const README = "README.md";
 const BEGIN = "<!-- catalogue: `npm run catalogue` writes this table from the packages -->";
 const END = "<!-- end of the catalogue -->";
 
@@ -42,54 +41,91 @@ const catalogue: ReadonlyMap<string, CataloguedPolicy> = new Map<string, Catalog
   ["turn-aligned", turnAligned],
 ]);
 
-/** What a policy says of itself for the table. */
+/** What a policy says of itself for the tables. */
 interface CatalogueEntry {
   readonly summary: string;
   readonly keeps: string;
   readonly loses: string;
+  readonly cost: string;
   readonly source: { readonly text: string; readonly url: string };
 }
 
+/** What stands under a heading of a table, for a policy by the name of its folder. */
+type Column = (name: string, entry: CatalogueEntry, policy: CataloguedPolicy) => string;
+
+/** A file with a table of policies: its columns by their headings. */
+export interface CataloguePage {
+  readonly path: string;
+  readonly columns: ReadonlyMap<string, Column>;
+}
+
+const keeps: Column = (_, entry) => entry.keeps;
+const loses: Column = (_, entry) => entry.loses;
+const needs: Column = (name, _, policy) => needsOf(name, policy);
+
+/** The README of the repository, whose links are paths in it. */
+export const README: CataloguePage = {
+  path: "README.md",
+  columns: new Map<string, Column>([
+    ["policy", (name) => `[\`@kvpolicy/${name}\`](${POLICIES}/${name})`],
+    ["in one line", (_, { summary }) => summary],
+    ["keeps", keeps],
+    ["loses", loses],
+    ["needs", needs],
+    ["source", (_, { source }) => `[${source.text}](${source.url})`],
+  ]),
+};
+
+/** The page of the site on policies, whose links are pages of the site. */
+export const POLICY_GUIDE: CataloguePage = {
+  path: "apps/docs/guide/choosing-a-policy.md",
+  columns: new Map<string, Column>([
+    ["policy", (name) => `[${name}](/api/@kvpolicy/${name})`],
+    ["keeps", keeps],
+    ["loses", loses],
+    ["needs", needs],
+    ["costs", (_, { cost }) => cost],
+  ]),
+};
+
 /**
- * The README with the table that the packages make.
+ * The text of a page with the table that the packages make.
  *
  * @throws {Error} When the marks around the table are not there, a policy has no row or lacks a text, or a combinator does not
  * require what the inner policy does.
  */
-export async function withCatalogue(readme: string): Promise<string> {
-  const begin = readme.indexOf(BEGIN);
-  const end = readme.indexOf(END);
-  if (begin < 0 || end < begin) throw new Error(`${README} lacks the lines "${BEGIN}" and "${END}".`);
-  const table = await format(renderCatalogue(), { ...(await resolveConfig(README)), parser: "markdown" });
-  return `${readme.slice(0, begin)}${BEGIN}\n\n${table}\n${readme.slice(end)}`;
+export async function withCatalogue(page: CataloguePage, text: string): Promise<string> {
+  const begin = text.indexOf(BEGIN);
+  const end = text.indexOf(END);
+  if (begin < 0 || end < begin) throw new Error(`${page.path} lacks the lines "${BEGIN}" and "${END}".`);
+  const table = await format(renderCatalogue(page), {
+    ...(await resolveConfig(page.path)),
+    parser: "markdown",
+  });
+  return `${text.slice(0, begin)}${BEGIN}\n\n${table}\n${text.slice(end)}`;
 }
 
-function renderCatalogue(): string {
+function renderCatalogue({ columns }: CataloguePage): string {
   const missing = readdirSync(POLICIES, { withFileTypes: true })
     .filter((entry) => entry.isDirectory() && !catalogue.has(entry.name))
     .map(({ name }) => name);
   if (missing.length > 0) throw new Error(`testing/catalogue.ts has no row for ${missing.join(", ")}.`);
   return [
-    ["policy", "in one line", "keeps", "loses", "needs", "source"],
-    Array<string>(6).fill("---"),
-    ...[...catalogue].map(([name, policy]) => rowOf(name, policy)),
+    [...columns.keys()],
+    Array<string>(columns.size).fill("---"),
+    ...[...catalogue].map(([name, policy]) => {
+      const entry = readEntry(name);
+      return [...columns.values()].map((column) => column(name, entry, policy));
+    }),
   ]
     .map((cells) => `| ${cells.join(" | ")} |`)
     .join("\n");
 }
 
-function rowOf(name: string, policy: CataloguedPolicy): string[] {
+function readEntry(name: string): CatalogueEntry {
   const directory = `${POLICIES}/${name}`;
   const manifest = JSON.parse(readFileSync(`${directory}/package.json`, "utf8")) as { kvpolicy?: unknown };
-  const { summary, keeps, loses, source } = checkEntry(directory, manifest.kvpolicy);
-  return [
-    `[\`@kvpolicy/${name}\`](${directory})`,
-    summary,
-    keeps,
-    loses,
-    needsOf(name, policy),
-    `[${source.text}](${source.url})`,
-  ];
+  return checkEntry(directory, manifest.kvpolicy);
 }
 
 /** Checks the field `kvpolicy` of a package.json, whose texts become cells as they are. */
@@ -104,6 +140,7 @@ export function checkEntry(directory: string, field: unknown): CatalogueEntry {
     summary: text("summary", entry?.summary),
     keeps: text("keeps", entry?.keeps),
     loses: text("loses", entry?.loses),
+    cost: text("cost", entry?.cost),
     source: { text: text("source.text", source?.text), url: text("source.url", source?.url) },
   };
 }
@@ -122,4 +159,5 @@ export function needsOf(name: string, policy: CataloguedPolicy): string {
 }
 
 if (argv[1] === fileURLToPath(import.meta.url))
-  writeFileSync(README, await withCatalogue(readFileSync(README, "utf8")));
+  for (const page of [README, POLICY_GUIDE])
+    writeFileSync(page.path, await withCatalogue(page, readFileSync(page.path, "utf8")));
