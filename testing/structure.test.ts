@@ -3,12 +3,15 @@ import { join, relative } from "node:path";
 import ts from "typescript";
 import { describe, expect, test } from "vitest";
 
+import { headingsOf } from "./markdown.js";
+
 /*
  * The rules that hold for every package of this repository. Adding a package is done when these pass.
  */
 
 interface Manifest {
   readonly name: string;
+  readonly private?: boolean;
   readonly license?: string;
   readonly type?: string;
   readonly description?: string;
@@ -20,6 +23,7 @@ interface Manifest {
   readonly files?: readonly string[];
   readonly scripts?: Readonly<Record<string, string>>;
   readonly dependencies?: Readonly<Record<string, string>>;
+  readonly devDependencies?: Readonly<Record<string, string>>;
   readonly peerDependencies?: Readonly<Record<string, string>>;
   readonly publishConfig?: { readonly access?: string; readonly provenance?: boolean };
   readonly workspaces?: readonly string[];
@@ -33,6 +37,12 @@ const POLICY_HEADINGS = [
   "Reference",
   "Limits",
 ] as const;
+
+/** What may stand behind the limits in a README, which else come last. */
+const LAST_HEADINGS = ["Licence"];
+
+/** What every README says among its limits. */
+const HONEST_LIMIT = /\bdoes not extend what the model can remember: /;
 
 /** Which packages of this repository a package may import, by folder. Those that are not listed may import any. */
 const ALLOWED_IMPORTS: Readonly<Record<string, readonly string[]>> = {
@@ -58,6 +68,9 @@ const directories = [
   ...foldersIn("packages/policies"),
 ];
 const policies = directories.filter((directory) => directory.startsWith("packages/policies/"));
+/** The hand-made pages of the site. */
+const GUIDE = "apps/docs/guide";
+const guides = readdirSync(GUIDE).map((name) => readFileSync(join(GUIDE, name), "utf8"));
 /** What is copied to begin a policy. */
 const EXAMPLE = "examples/custom-policy";
 const root = readManifest(".");
@@ -71,6 +84,10 @@ function foldersIn(directory: string): string[] {
 
 function readManifest(directory: string): Manifest {
   return JSON.parse(readFileSync(join(directory, "package.json"), "utf8")) as Manifest;
+}
+
+function readReadme(directory: string): string {
+  return readFileSync(join(directory, "README.md"), "utf8");
 }
 
 function allowedImports(directory: string): readonly string[] | undefined {
@@ -116,9 +133,15 @@ function nodeGlobalsIn(path: string): string[] {
   return found;
 }
 
-function headingsOf(markdown: string): string[] {
-  const prose = markdown.replaceAll(/^```[\s\S]*?^```/gm, "");
-  return [...prose.matchAll(/^## (.*)$/gm)].map(([, heading]) => heading ?? "");
+/** What stands in a page between a heading, `## Limits` say, and the next one of that level. */
+function sectionOf(markdown: string, heading: string): string {
+  const [, section = ""] = `\n${markdown}`.split(`\n${heading}\n`);
+  return section.split(/^#{1,2} /m)[0] ?? "";
+}
+
+/** Whether a page has a link to another, or to a heading of it. */
+function hasLink(markdown: string, page: string): boolean {
+  return [")", "#", ".md)", ".md#"].some((end) => markdown.includes(`](${page}${end}`));
 }
 
 function camelCase(name: string): string {
@@ -170,8 +193,33 @@ describe.each(directories)("%s", (directory) => {
     expect(readFileSync(join(directory, "LICENSE"), "utf8")).toBe(readFileSync("LICENSE", "utf8"));
   });
 
-  test("has a README under its name", () => {
-    expect(readFileSync(join(directory, "README.md"), "utf8").split("\n")[0]).toBe(`# ${manifest.name}`);
+  test("has a README under its name, which says in a sentence what it is", () => {
+    const [title, blank, sentence] = readReadme(directory).split("\n");
+    expect([title, blank]).toEqual([`# ${manifest.name}`, ""]);
+    expect(sentence).toMatch(/^[A-Z]/);
+  });
+
+  test("says in its README how to install it, how to use it, …, and at last its limits", () => {
+    const headings = headingsOf(readReadme(directory), 2).filter(
+      (heading) => !LAST_HEADINGS.includes(heading),
+    );
+    const own = policies.includes(directory) ? headings.slice(1) : headings;
+    expect([...own.slice(0, 2), own.at(-1)]).toEqual(["Install", "Use", "Limits"]);
+  });
+
+  test("says in its README that no policy gives a model a memory", () => {
+    expect(sectionOf(readReadme(directory), "## Limits")).toMatch(HONEST_LIMIT);
+  });
+
+  test("is linked from a guide of the site, by its page", () => {
+    // A command has no API: its page is its README.
+    const page = manifest.bin
+      ? `https://github.com/kvpolicy/kvpolicy/tree/main/${directory}`
+      : `/api/${manifest.name}`;
+    expect(
+      guides.some((guide) => hasLink(guide, page)),
+      `no page in ${GUIDE} has a link to ${page}`,
+    ).toBe(true);
   });
 
   test("imports only in the permitted direction, what it declares, and nothing outside its folder", () => {
@@ -227,10 +275,68 @@ describe.each(policies)("%s", (directory) => {
     const index = readFileSync(join(directory, "src/index.ts"), "utf8");
     expect(index).toMatch(new RegExp(`\\bexport \\{[^}]*\\b${camelCase(name)}\\b`));
   });
+
+  test("has a section in the guide to policies", () => {
+    const sections = readFileSync(join(GUIDE, "choosing-a-policy.md"), "utf8").split(/^#{2,3} /m);
+    const own = sections.find((section) => section.startsWith(`${name}\n`));
+    expect(
+      own !== undefined && hasLink(own, `/api/@kvpolicy/${name}`),
+      `choosing-a-policy.md has no heading "### ${name}" with a link to its API`,
+    ).toBe(true);
+  });
 });
 
 describe.each([...policies, EXAMPLE])("%s", (directory) => {
   test("has the headings of a policy's README", () => {
-    expect(headingsOf(readFileSync(join(directory, "README.md"), "utf8"))).toEqual(POLICY_HEADINGS);
+    expect(headingsOf(readReadme(directory), 2)).toEqual(POLICY_HEADINGS);
+  });
+});
+
+describe.each(foldersIn("examples"))("%s", (directory) => {
+  const manifest = readManifest(directory);
+  const name = manifest.name.replace(/^kvpolicy-example-/, "");
+
+  test("has the package.json of a folder to copy", () => {
+    expect(manifest).toMatchObject({
+      private: true,
+      description: expect.stringMatching(/\S/) as string,
+      type: "module",
+      engines: { node: root.engines?.node },
+      scripts: { typecheck: "tsc" },
+    });
+    if (directory === EXAMPLE) return;
+    expect(manifest.name).toBe(`kvpolicy-example-${directory.slice("examples/".length)}`);
+    expect(manifest.license).toBe(root.license);
+    // What the tests of the examples run, without the command.
+    expect(["tsx src/main.ts", "vite"]).toContain(manifest.scripts?.["start"]);
+    expect(existsSync(join(directory, "src/main.ts"))).toBe(true);
+  });
+
+  test("has a short README under its name", () => {
+    const lines = readReadme(directory).trimEnd().split("\n");
+    expect(lines[0]).toBe(`# ${name}`);
+    if (directory !== EXAMPLE) expect(lines.length).toBeLessThanOrEqual(20);
+  });
+
+  test("declares what it imports", () => {
+    const { dependencies, devDependencies } = manifest;
+    const declared = Object.keys({ ...dependencies, ...devDependencies });
+    const imported = sourcesOf(directory)
+      .flatMap(importsOf)
+      .filter((specifier) => !/^(\.|node:)/.test(specifier))
+      .map(packageOf);
+    expect(imported.filter((specifier) => !declared.includes(specifier))).toEqual([]);
+  });
+
+  test("is run by a test", () => {
+    const tests = ["examples", "custom-policy"].map((file) =>
+      readFileSync(`testing/${file}.process.test.ts`, "utf8"),
+    );
+    expect(tests.some((text) => new RegExp(`"${directory}\\b(?!-)`).test(text))).toBe(true);
+  });
+
+  test("is named in the README or a guide", () => {
+    const isNamed = new RegExp(`\\b${directory}\\b(?!-)`);
+    expect([readReadme("."), ...guides].some((text) => isNamed.test(text))).toBe(true);
   });
 });
