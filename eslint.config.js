@@ -35,7 +35,7 @@ export default defineConfig(
   {
     // Types of components are checked by vue-tsc: here their templates are read, and their scripts without types.
     files: ["**/*.vue"],
-    extends: [vue.configs["flat/recommended"], typescript.configs.strict],
+    extends: [typescript.configs.strict, vue.configs["flat/recommended"]],
     languageOptions: { parserOptions: { parser: typescript.parser } },
     rules: {
       "vue/max-attributes-per-line": "off",

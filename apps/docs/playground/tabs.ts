@@ -1,0 +1,15 @@
+/** The tab that a key leads to from the one at `index`; `undefined` for a key that leads nowhere. */
+export function tabForKey(key: string, index: number, count: number): number | undefined {
+  switch (key) {
+    case "ArrowRight":
+      return (index + 1) % count;
+    case "ArrowLeft":
+      return (index + count - 1) % count;
+    case "Home":
+      return 0;
+    case "End":
+      return count - 1;
+    default:
+      return undefined;
+  }
+}
