@@ -71,6 +71,8 @@ export default defineConfig(
       "jsdoc/require-param": "off",
       "jsdoc/require-returns": "off",
       "jsdoc/require-yields": "off",
+      // TypeDoc's tags: the name of a package, and types to be shown resolved.
+      "jsdoc/check-tag-names": ["error", { typed: false, definedTags: ["useDeclaredType"] }],
       "jsdoc/tag-lines": ["error", "any", { startLines: 1 }],
     },
   },

@@ -83,6 +83,7 @@ export default defineConfig({
           exclude,
           fileParallelism: false,
           testTimeout: 180_000,
+          hookTimeout: 120_000,
         },
       },
     ],

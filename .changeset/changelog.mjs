@@ -3,7 +3,10 @@
  * are released together, so a package that nothing has changed in says so.
  */
 
-/** Changes of the package whose section is being put together: changesets asks for these first, then for its dependencies. */
+/*
+ * Changes of the package whose section is being put together. changesets calls `getReleaseLine` for all of them and then
+ * `getDependencyReleaseLine`, before it goes on to the next package.
+ */
 let ownChanges = 0;
 
 async function getReleaseLine({ summary }) {

@@ -57,10 +57,9 @@ describe.each(forms)("the issue form %s", (name) => {
   });
 });
 
-describe("the commands that CONTRIBUTING.md and the pull request template name", () => {
-  test.each(["CONTRIBUTING.md", ".github/pull_request_template.md"])("are there: %s", (path) => {
-    const { scripts } = JSON.parse(read("package.json")) as { scripts: Readonly<Record<string, string>> };
-    const named = [...read(path).matchAll(/npm run ([\w:-]+)/g)].map(([, script]) => script!);
-    expect(named.filter((script) => !Object.hasOwn(scripts, script))).toEqual([]);
-  });
+test("the commands that CONTRIBUTING.md names are there", () => {
+  const { scripts } = JSON.parse(read("package.json")) as { scripts: Readonly<Record<string, string>> };
+  const named = [...read("CONTRIBUTING.md").matchAll(/npm run ([\w:-]+)/g)].map(([, script]) => script!);
+  expect(named.length).toBeGreaterThan(0);
+  expect(named.filter((script) => !Object.hasOwn(scripts, script))).toEqual([]);
 });

@@ -70,7 +70,7 @@ function start(
   let errors = "";
   const ended = once(child, "close").then(([code]) => {
     running.delete(child);
-    if (code === 1) throw new Error(`${example} failed:\n${errors}`);
+    if (code !== null && code !== 0) throw new Error(`${example} ended with ${code as number}:\n${errors}`);
     return { code: code as number | null, output };
   });
   const started = { child, output: () => output, ended };

@@ -332,7 +332,9 @@ describe.each(foldersIn("examples"))("%s", (directory) => {
     const tests = ["examples", "custom-policy"].map((file) =>
       readFileSync(`testing/${file}.process.test.ts`, "utf8"),
     );
-    expect(tests.some((text) => new RegExp(`"${directory}\\b(?!-)`).test(text))).toBe(true);
+    const name = directory.slice("examples/".length);
+    const isRun = new RegExp(`(start|run)\\("${name}"|resolve\\("${directory}"\\)`);
+    expect(tests.some((text) => isRun.test(text))).toBe(true);
   });
 
   test("is named in the README or a guide", () => {

@@ -63,6 +63,7 @@ async function minify(code: string, external: readonly string[], project: string
     const { outputFiles } = await build(options);
     return outputFiles[0]!.contents;
   } catch (error) {
+    if (!(error instanceof Error && "errors" in error)) throw error;
     const { errors } = error as BuildFailure;
     throw new ReleaseFault(
       errors.map(({ text, location }) => `in a browser: ${text} (${location?.file ?? "page.js"})`),

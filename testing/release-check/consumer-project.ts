@@ -22,7 +22,13 @@ export async function installConsumer(
   packages: readonly PackedPackage[],
 ): Promise<void> {
   const root = JSON.parse(await readFile("package.json", "utf8")) as Manifest;
-  const companions = COMPANIONS.map((name) => `${name}@${root.devDependencies?.[name] ?? "latest"}`);
+  const versions = root.devDependencies ?? {};
+  refuse(
+    COMPANIONS.filter((name) => versions[name] === undefined).map(
+      (name) => `package.json names no version of ${name}`,
+    ),
+  );
+  const companions = COMPANIONS.map((name) => `${name}@${versions[name]!}`);
   await mkdir(place.cwd);
   await writeFile(
     join(place.cwd, "package.json"),

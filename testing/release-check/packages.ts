@@ -1,4 +1,4 @@
-import { readFile } from "node:fs/promises";
+import { mkdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 
 import { runCommand, type CommandPlace } from "./run-command.js";
@@ -66,7 +66,7 @@ async function unpack(
 ): Promise<PackedPackage> {
   const tarball = join(into, filename);
   const folder = tarball.replace(/\.tgz$/, "");
-  await runCommand({ cwd: into, signal }, "mkdir", "-p", folder);
+  await mkdir(folder, { recursive: true });
   await runCommand({ cwd: into, signal }, "tar", "-xzf", tarball, "-C", folder, "--strip-components=1");
   const manifest = JSON.parse(await readFile(join(folder, "package.json"), "utf8")) as Manifest;
   return { manifest, tarball, folder, files: files.map(({ path }) => path), size, unpackedSize };

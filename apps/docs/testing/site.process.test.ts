@@ -3,7 +3,7 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 
 import { seriousFindings } from "./accessibility.js";
-import { noBrowser, openSite, type Site } from "./site.js";
+import { noBrowser, openSite, PHONE, type Site } from "./site.js";
 
 const ROOT = new URL("../../../", import.meta.url);
 const PAGES = [
@@ -14,7 +14,6 @@ const PAGES = [
   "api/",
   "api/@kvpolicy/core",
 ];
-const PHONE = { width: 390, height: 844 };
 
 describe.skipIf(noBrowser !== undefined)(
   `the built site${noBrowser === undefined ? "" : `: ${noBrowser}`}`,

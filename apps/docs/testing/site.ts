@@ -10,6 +10,9 @@ import { chromium } from "../../../testing/chromium.js";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
 
+/** Size of a phone's screen, in CSS pixels. */
+export const PHONE = { width: 390, height: 844 };
+
 /** The built site behind a server of its own, compressed as a host would send it, and a browser without a window. */
 export interface Site extends AsyncDisposable {
   /** Address of the start page, with a slash at the end. */
@@ -40,10 +43,15 @@ export async function openSite(): Promise<Site> {
   const { server } = (await serve({ root: ROOT, port: 0 })) as unknown as { server: Server };
   if (!server.listening) await new Promise((resolve) => server.once("listening", resolve));
   const url = `http://localhost:${(server.address() as AddressInfo).port}/`;
-  const browser = await playwright.launch({
-    ...(chromium !== undefined && { executablePath: chromium }),
-    args: ["--no-sandbox", "--disable-gpu"],
-  });
+  const browser = await playwright
+    .launch({
+      ...(chromium !== undefined && { executablePath: chromium }),
+      args: ["--no-sandbox", "--disable-gpu"],
+    })
+    .catch((error: unknown) => {
+      server.close();
+      throw error;
+    });
   return {
     url,
     open: async (path, options = {}) => {

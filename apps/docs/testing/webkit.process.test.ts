@@ -5,40 +5,43 @@ import { noWebKit, openWebKit, type WebKit } from "./webkit.js";
 
 const missing = noBrowser ?? noWebKit;
 
-/** JavaScript for a button of the panel in sight, by its text. */
-function button(text: string): string {
-  return `[...document.querySelectorAll("[role=tabpanel]:not([hidden]) button")].find((one) => one.textContent.trim() === ${JSON.stringify(text)})`;
+/** JavaScript for the elements of a panel. */
+function inPanel(panel: string, selector: string): string {
+  return `[...document.querySelectorAll("#panel-${panel} ${selector}")]`;
+}
+
+/** JavaScript for a button of a panel, by its text. */
+function button(panel: string, text: string): string {
+  return `${inPanel(panel, "button")}.find((one) => one.textContent.trim() === ${JSON.stringify(text)})`;
 }
 
 describe.skipIf(missing !== undefined)(
   `the playground in WebKit${missing === undefined ? "" : `: ${missing}`}`,
   () => {
+    const opened: AsyncDisposable[] = [];
     let site: Site;
     let webKit: WebKit;
     beforeAll(async () => {
-      site = await openSite();
-      webKit = await openWebKit();
+      opened.push((site = await openSite()));
+      opened.push((webKit = await openWebKit()));
     });
-    afterAll(async () => {
-      await webKit[Symbol.asyncDispose]();
-      await site[Symbol.asyncDispose]();
-    });
+    afterAll(() => Promise.all(opened.map((one) => one[Symbol.asyncDispose]())));
 
     test("steps through a text", async () => {
       await webKit.open(`${site.url}playground#cells`);
-      await webKit.waitFor(`Boolean(${button("Step")})`);
-      const evicted = `[...document.querySelectorAll("[role=tabpanel]:not([hidden]) details summary")].map((one) => one.textContent)`;
-      for (let step = 0; step < 8; step++) await webKit.evaluate(`${button("Step")}.click()`);
-      await webKit.waitFor(`${evicted}.every((text) => /[1-9]/.test(text))`);
+      await webKit.waitFor(`Boolean(${button("cells", "Step")})`);
+      const evicted = `${inPanel("cells", "details summary")}.map((one) => one.textContent)`;
+      for (let step = 0; step < 8; step++) await webKit.evaluate(`${button("cells", "Step")}.click()`);
+      await webKit.waitFor(`${evicted}.length === 2 && ${evicted}.every((text) => /[1-9]/.test(text))`);
     });
 
     test("reads with the model in a worker", async () => {
       await webKit.open("about:blank");
       await webKit.open(`${site.url}playground#model`);
-      await webKit.waitFor(`${button("Start")}?.disabled === false`);
-      await webKit.evaluate(`${button("Start")}.click()`);
+      await webKit.waitFor(`${button("model", "Start")}?.disabled === false`);
+      await webKit.evaluate(`${button("model", "Start")}.click()`);
       await webKit.waitFor(
-        `[...document.querySelectorAll("[role=tabpanel]:not([hidden]) tbody tr")].filter((row) => /\\d/.test(row.cells[1].textContent)).length >= 3`,
+        `${inPanel("model", "[data-column=Perplexity]")}.filter((cell) => /\\d/.test(cell.textContent)).length >= 3`,
         60_000,
       );
     });

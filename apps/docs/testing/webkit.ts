@@ -60,8 +60,11 @@ export async function openWebKit(): Promise<WebKit> {
         }
       },
       [Symbol.asyncDispose]: async () => {
-        await session.ask("DELETE", "");
-        await stopAll(children);
+        try {
+          await session.ask("DELETE", "");
+        } finally {
+          await stopAll(children);
+        }
       },
     };
   } catch (error) {
@@ -76,7 +79,11 @@ async function startDisplay(children: ChildProcess[]): Promise<string> {
     stdio: ["ignore", "pipe", "ignore"],
   });
   children.push(server);
-  const [number] = (await once(server.stdout, "data")) as [Buffer];
+  const ended = once(server, "exit").then(() => {
+    throw new Error("Xvfb ended before it had a display.");
+  });
+  const [number] = (await Promise.race([once(server.stdout, "data"), ended])) as [Buffer];
+  ended.catch(() => undefined);
   return `:${number.toString().trim()}`;
 }
 

@@ -32,6 +32,7 @@ function show(message: Message): void {
       break;
     case "failed":
       write("#state", message.reason);
+      button.disabled = !message.canGoOn;
       break;
     case "ready":
     case "done":

@@ -5,7 +5,7 @@ import { tinyModels } from "@kvpolicy/tiny-models";
 /** What the worker tells the page. */
 export type Message =
   | { readonly kind: "ready" }
-  | { readonly kind: "failed"; readonly reason: string }
+  | { readonly kind: "failed"; readonly reason: string; readonly canGoOn: boolean }
   | { readonly kind: "figures"; readonly figures: Figures }
   | { readonly kind: "text"; readonly text: string }
   | { readonly kind: "done" };
@@ -23,13 +23,13 @@ export interface Figures {
 }
 
 const model = await loadModel(tinyModels.sink.url).catch((error: unknown) => {
-  tell({ kind: "failed", reason: String(error) });
+  tell({ kind: "failed", reason: String(error), canGoOn: false });
   throw error;
 });
 
 self.addEventListener("message", ({ data }: MessageEvent<string>) => {
   read(data).catch((error: unknown) => {
-    tell({ kind: "failed", reason: String(error) });
+    tell({ kind: "failed", reason: String(error), canGoOn: true });
   });
 });
 tell({ kind: "ready" });
