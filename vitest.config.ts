@@ -38,7 +38,7 @@ const inBrowser: TestProjectConfiguration = {
  * - `*.test.ts`: on source, no native code, in parallel;
  * - `*.llama.test.ts`: on source and llama.cpp, one worker at a time, because a failed native assertion ends the process;
  * - `*.browser.test.ts`: on source, in a Chromium without a window; left out where there is none, which a skipped test says;
- * - `*.process.test.ts`: on the built packages, as child processes (`npm run test:process`).
+ * - `*.process.test.ts`: on the built packages, as child processes, or on the built site in real browsers (`npm run test:process`).
  */
 export default defineConfig({
   test: {
@@ -75,13 +75,18 @@ export default defineConfig({
       {
         test: {
           name: "process",
-          include: [
-            "packages/**/src/**/*.process.test.ts",
-            "apps/docs/**/*.process.test.ts",
-            "testing/**/*.process.test.ts",
-          ],
+          include: ["packages/**/src/**/*.process.test.ts", "testing/**/*.process.test.ts"],
           exclude,
           fileParallelism: false,
+          testTimeout: 180_000,
+          hookTimeout: 120_000,
+        },
+      },
+      {
+        test: {
+          name: "site",
+          include: ["apps/docs/**/*.process.test.ts"],
+          exclude,
           testTimeout: 180_000,
           hookTimeout: 120_000,
         },

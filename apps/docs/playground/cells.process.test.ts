@@ -177,6 +177,52 @@ describe.skipIf(noBrowser !== undefined)(
       ).toBe(true);
     });
 
+    test("leave the tab open when the address names another part of the page", async () => {
+      await using opened = await open();
+      const { page } = opened;
+      await page.getByRole("tab", { name: "Your policy" }).click();
+      await page.getByRole("link", { name: "Skip to content" }).focus();
+      await page.keyboard.press("Enter");
+      await expect.poll(() => new URL(page.url()).hash).toBe("#VPContent");
+      await page.getByRole("tab", { name: "Your policy", selected: true }).waitFor();
+      await page.evaluate(() => (location.hash = "cells"));
+      await page.getByRole("tab", { name: "Cells", selected: true }).waitFor();
+    });
+
+    test("leave the keys of the browser alone", async () => {
+      await using opened = await open();
+      const { page } = opened;
+      for (const focused of [
+        page.getByRole("tab", { name: "Cells" }),
+        page.getByRole("group", { name: "Stage" }),
+        page.getByRole("listbox"),
+      ]) {
+        const goesOn = await focused.evaluate((element) =>
+          element.dispatchEvent(
+            new KeyboardEvent("keydown", { key: "ArrowLeft", altKey: true, bubbles: true, cancelable: true }),
+          ),
+        );
+        expect(goesOn).toBe(true);
+      }
+      await page.getByText("Token 16 of 185").waitFor();
+      expect(await page.getByRole("tab", { name: "Cells", selected: true }).count()).toBe(1);
+    });
+
+    test("refuse a link that would be too long, and say when it holds a text of one's own", async () => {
+      await using opened = await open("playground", { permissions: ["clipboard-read", "clipboard-write"] });
+      const { page } = opened;
+      await page.getByLabel("Text", { exact: true }).selectOption({ label: "Your own" });
+      await page.getByText("The link holds your text.").waitFor();
+      await page.getByRole("button", { name: "Copy a link to this" }).click();
+      await page.getByText("The link is copied.").waitFor();
+      const copied = await page.evaluate(() => navigator.clipboard.readText());
+      await page.getByLabel("Your text").fill("word ".repeat(2000));
+      await page.getByRole("button", { name: "Copy a link to this" }).click();
+      await page.getByText("The text is too long for a link.").waitFor();
+      expect(await page.evaluate(() => navigator.clipboard.readText())).toBe(copied);
+      expect(opened.problems).toEqual([]);
+    });
+
     test.each(["light", "dark"] as const)("keep nobody out (%s)", async (colorScheme) => {
       await using opened = await open("playground#cells", { colorScheme });
       const { page } = opened;

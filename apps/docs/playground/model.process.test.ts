@@ -8,19 +8,15 @@ import type { Locator, Page } from "playwright";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 
 import { seriousFindings } from "../testing/accessibility.js";
-import { noBrowser, openSite, type OpenPage, type Site } from "../testing/site.js";
+import { noBrowser, openSite, PHONE, type OpenPage, type Site } from "../testing/site.js";
 import { cutExcerpt } from "./model/moby-dick.js";
 import { formatNumber } from "./model/numbers.js";
 
-const PHONE = { width: 390, height: 844 };
 const SHORT_TEXT = cutExcerpt().slice(0, 600);
 
 function row(page: Page, policy: string): Locator {
   return page.getByRole("row").filter({ has: page.getByRole("rowheader", { name: policy, exact: true }) });
 }
-
-/** A host has its files compressed already; the server of the tests would take 4 s for Brotli's best of a model, at every request. */
-const AS_A_HOST = { "Accept-Encoding": "gzip" };
 
 /** Milliseconds: a machine that does other work as well may be slow. */
 const PATIENCE = 150_000;
@@ -73,7 +69,7 @@ describe.skipIf(noBrowser !== undefined)(
     afterAll(() => site[Symbol.asyncDispose]());
 
     async function open(options: Parameters<Site["open"]>[1] = {}): Promise<OpenPage> {
-      const opened = await site.open("playground#model", { extraHTTPHeaders: AS_A_HOST, ...options });
+      const opened = await site.open("playground#model", options);
       opened.page.setDefaultTimeout(PATIENCE);
       await opened.page.getByRole("button", { name: "Start", exact: true }).waitFor();
       return opened;
@@ -184,7 +180,27 @@ describe.skipIf(noBrowser !== undefined)(
       await page.getByLabel("Budget, in cells").fill("1000");
       await page.getByLabel("Budget, in cells").press("Tab");
       await page.getByText("The budget must be a whole number from 16 to 256").waitFor();
+      // Refused settings change nothing: the reading that is shown is the one before.
+      expect(await page.locator(".perplexities caption").innerText()).toContain(
+        "From stream position 128 on",
+      );
       expect(opened.problems).toEqual([]);
+    });
+
+    test("begins again when the worker's script could not be fetched", async () => {
+      await using opened = await site.open("playground");
+      const { page } = opened;
+      page.setDefaultTimeout(PATIENCE);
+      await page.context().route(/model\.worker/, (route) => route.abort(), { times: 1 });
+      await page.getByRole("tab", { name: "Model" }).click();
+      await page.getByText("The worker could not be started.").first().waitFor();
+
+      await page.getByRole("button", { name: "Reset" }).click();
+      await page.getByText("Ready: 1,000 tokens.").first().waitFor();
+      await page.getByRole("button", { name: "Start", exact: true }).click();
+      await page.getByRole("img", { name: /^Attention of sink-window in layer 0, head 0/ }).waitFor();
+      await waitForTokens(page, 16);
+      expect(page.workers()).toHaveLength(1);
     });
 
     test("leaves no worker behind", async () => {

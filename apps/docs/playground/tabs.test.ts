@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 
-import { tabForKey } from "./tabs.js";
+import { tabForHash, tabForKey } from "./tabs.js";
 
 test.each([
   ["ArrowRight", 0, 1],
@@ -12,4 +12,15 @@ test.each([
   ["Enter", 1, undefined],
 ])("%s leads from tab %i of 3 to %s", (key, index, wanted) => {
   expect(tabForKey(key, index, 3)).toBe(wanted);
+});
+
+test.each([
+  ["#model", false, 1],
+  ["#model", true, 1],
+  ["", false, 0],
+  ["#VPContent", false, 0],
+  ["#VPContent", true, undefined],
+  ["", true, undefined],
+])("the hash “%s”, with a tab open: %s, opens %s", (hash, isOneOpen, wanted) => {
+  expect(tabForHash(hash, ["cells", "model"], isOneOpen)).toBe(wanted);
 });

@@ -13,3 +13,10 @@ export function tabForKey(key: string, index: number, count: number): number | u
       return undefined;
   }
 }
+
+/** The tab that the hash of the address opens; a hash that names none opens the first, unless one is open. */
+export function tabForHash(hash: string, ids: readonly string[], isOneOpen: boolean): number | undefined {
+  const index = ids.findIndex((id) => hash === `#${id}`);
+  if (index >= 0) return index;
+  return isOneOpen ? undefined : 0;
+}

@@ -1,14 +1,17 @@
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+
 import { tinyModels } from "@kvpolicy/tiny-models";
 import type { Locator, Page } from "playwright";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 
 import { seriousFindings } from "../testing/accessibility.js";
-import { noBrowser, openSite, type OpenPage, type Site } from "../testing/site.js";
+import { noBrowser, openSite, PHONE, type OpenPage, type Site } from "../testing/site.js";
 import { noWebKit, openWebKit } from "../testing/webkit.js";
 
 const PATH = "playground#your-policy";
-const PHONE = { width: 390, height: 844 };
 const STORED = "kvpolicy.your-policy.v1";
+const UNENDED = "kvpolicy.your-policy.run";
 
 /** The whole policy in one line, whose last cell to leave can be chosen. */
 function fifo(end = "required", name = "typed"): string {
@@ -126,7 +129,8 @@ describe.skipIf(noBrowser !== undefined)(
         }
         return longest;
       });
-      expect(longestFrame).toBeLessThan(500);
+      // A blocked page has one frame for as long as the limit, 4 seconds; a busy machine has long ones, too.
+      expect(longestFrame).toBeLessThan(1500);
       await problemOf(page).filter({ hasText: "Is there a loop that does not end?" }).waitFor();
       expect(await problemOf(page).innerText()).toMatch(
         /nothing came for \d+ seconds while a stream of 160 tokens was read with 32 cells/,
@@ -134,6 +138,28 @@ describe.skipIf(noBrowser !== undefined)(
       await run(page, fifo());
       expect(await summaryOf(page)).toBe("21 laws: 15 hold, 6 do not apply.");
       expect(await problemOf(page).innerText()).toBe("");
+    });
+
+    test("asks no other host for anything", async () => {
+      const asked: (string | undefined)[] = [];
+      const other = createServer((request, response) => {
+        asked.push(request.url);
+        response.writeHead(200, { "access-control-allow-origin": "*", "content-type": "text/javascript" });
+        response.end();
+      });
+      await new Promise<void>((resolve) => other.listen(0, resolve));
+      const url = `http://localhost:${(other.address() as AddressInfo).port}/`;
+      await using opened = await open();
+      const { page } = opened;
+      const importing = (from: string): string => `import('${url}${from}').catch(() => {})`;
+      await run(
+        page,
+        `Function("${importing("function")}")(); setTimeout("${importing("timer")}"); ${fifo()}`,
+      );
+      expect(await summaryOf(page)).toBe("21 laws: 15 hold, 6 do not apply.");
+      other.closeAllConnections();
+      other.close();
+      expect(asked).toEqual([]);
     });
 
     test("is told where it is wrong, and led there", async () => {
@@ -187,6 +213,25 @@ describe.skipIf(noBrowser !== undefined)(
       await page.getByRole("button", { name: "Reset" }).click();
       await expect.poll(() => editorOf(page).innerText()).toContain("my-sink-window");
       expect(await page.getByRole("checkbox", { name: "goes on for ever" }).isChecked()).toBe(false);
+    });
+
+    test("is not run unasked where it ended the page before", async () => {
+      await using opened = await open();
+      const { page } = opened;
+      await summaryOf(page);
+      await page.locator(".model-table tbody td").nth(15).waitFor({ timeout: 120_000 });
+      await page.evaluate((key) => {
+        sessionStorage.setItem(key, "1");
+      }, UNENDED);
+      await page.reload();
+      await problemOf(page)
+        .filter({ hasText: "It was not run: the page ended while it ran before." })
+        .waitFor();
+      await page.getByRole("button", { name: "Run", exact: true }).click();
+      await summaryOf(page);
+      expect(await problemOf(page).innerText()).toBe("");
+      await page.reload();
+      await summaryOf(page);
     });
 
     test.each(["light", "dark"] as const)("keeps nobody out: %s", async (colorScheme) => {

@@ -12,7 +12,7 @@ const PAGES = [
   "guide/choosing-a-policy",
   "guide/glossary",
   "api/",
-  "api/@kvpolicy/core",
+  "api/@kvpolicy/sink-window",
 ];
 
 describe.skipIf(noBrowser !== undefined)(

@@ -1,3 +1,4 @@
+import { asyncDispose } from "./async-dispose.js";
 import type { KVCacheBackend, Sampler, TokenCodec } from "./backend.js";
 import { KVPolicyError } from "./errors.js";
 import { findPinProblem } from "./find-pin-problem.js";
@@ -209,7 +210,7 @@ class PolicyStream<Sampling> implements CacheStream<Sampling> {
     await this.#guard.dispose(() => this.#backend.dispose());
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
+  async [asyncDispose](): Promise<void> {
     await this.dispose();
   }
 

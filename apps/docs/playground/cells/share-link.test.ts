@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 
-import { decodeSetup, DEFAULT_SETUP, encodeSetup, type CellsSetup } from "./share-link.js";
+import { decodeSetup, DEFAULT_SETUP, encodeSetup, linkTo, type CellsSetup } from "./share-link.js";
 
 test.each<[string, CellsSetup]>([
   ["the default", DEFAULT_SETUP],
@@ -17,6 +17,22 @@ test.each<[string, CellsSetup]>([
   ],
 ])("a link says %s", (_, setup) => {
   expect(decodeSetup(encodeSetup(setup))).toEqual(setup);
+});
+
+test("a link opens the page it was made on, with the setup", () => {
+  const setup: CellsSetup = { ...DEFAULT_SETUP, sample: null, text: "one & two" };
+  const link = new URL(linkTo(setup, "https://docs.example/playground?cells=old#model") ?? "");
+  expect([link.origin, link.pathname, link.hash]).toEqual(["https://docs.example", "/playground", "#cells"]);
+  expect(decodeSetup(link.searchParams.get("cells"))).toEqual(setup);
+});
+
+test("a link has at most 8,000 characters, as it is written in the address", () => {
+  const link = (text: string): string | undefined =>
+    linkTo({ ...DEFAULT_SETUP, sample: null, text }, "https://docs.example/playground");
+  const room = 8000 - (link("")?.length ?? 0);
+  expect(link("x".repeat(room))).toHaveLength(8000);
+  expect(link("x".repeat(room + 1))).toBeUndefined();
+  expect(link("ä".repeat(room / 2))).toBeUndefined();
 });
 
 test.each([

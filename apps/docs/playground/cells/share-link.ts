@@ -5,6 +5,9 @@ import { SAMPLE_TEXTS } from "./texts.js";
 /** Fewest and most cells that the playground shows. */
 export const BUDGETS = { least: 4, most: 64 } as const;
 
+/** Characters that a link has at most: longer ones are cut or refused on their way. */
+const LONGEST_LINK = 8000;
+
 /** Everything that is set in the cells' part of the playground. */
 export interface CellsSetup {
   readonly first: PolicySetting;
@@ -48,6 +51,14 @@ export function decodeSetup(value: string | null): CellsSetup {
     text: typeof text === "string" && !isSample ? text : "",
     pins: Array.isArray(pins) ? pins.filter(isPosition) : [],
   };
+}
+
+/** The address that opens a setup, for the page at `address`; `undefined` where it would be too long. */
+export function linkTo(setup: CellsSetup, address: string): string | undefined {
+  const link = new URL(address);
+  link.search = new URLSearchParams({ cells: encodeSetup(setup) }).toString();
+  link.hash = "cells";
+  return link.href.length > LONGEST_LINK ? undefined : link.href;
 }
 
 function parseObject(value: string | null): Readonly<Record<string, unknown>> {

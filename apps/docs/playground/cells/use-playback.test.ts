@@ -7,13 +7,16 @@ describe("playback", () => {
   let scope: EffectScope;
   let length: Ref<number>;
   let playback: Playback;
+  /** Milliseconds until a frame is drawn, and how much older its time is. */
+  let frame: { after: number; age: number };
 
   beforeEach(() => {
     vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "performance"] });
+    frame = { after: 16, age: 0 };
     vi.stubGlobal("requestAnimationFrame", (draw: (now: number) => void) =>
       setTimeout(() => {
-        draw(performance.now());
-      }, 16),
+        draw(performance.now() - frame.age);
+      }, frame.after),
     );
     vi.stubGlobal("cancelAnimationFrame", clearTimeout);
     scope = effectScope();
@@ -50,6 +53,26 @@ describe("playback", () => {
     await pass(1000);
     expect(playback.position.value).toBeGreaterThan(180);
     expect(playback.position.value).toBeLessThanOrEqual(200);
+  });
+
+  test("never goes back, where the first frame began before playing did", async () => {
+    playback.goTo(5);
+    frame.age = 20;
+    playback.toggle();
+    await pass(16);
+    expect(playback.position.value).toBe(5);
+    await pass(300);
+    expect(playback.position.value).toBe(6);
+  });
+
+  test("goes on from where it was, after a minute without a frame", async () => {
+    length.value = 1000;
+    await nextTick();
+    frame.after = 60_000;
+    playback.toggle();
+    await pass(60_000);
+    expect(playback.position.value).toBe(0);
+    expect(playback.isPlaying.value).toBe(true);
   });
 
   test("begins again where the end is reached", async () => {

@@ -20,6 +20,9 @@ export interface Playback {
 /** The fastest speed at which a movement can be followed, in tokens a second. */
 const SLOW = 4;
 
+/** Milliseconds that one frame counts at most: a page in the background gets no frames for minutes. */
+const LONGEST_FRAME = 100;
+
 /** Plays `length` tokens, with the frames of the screen as its clock. */
 export function usePlayback(length: Ref<number>): Playback {
   const position = ref(0);
@@ -40,7 +43,9 @@ export function usePlayback(length: Ref<number>): Playback {
   }
 
   function tick(now: number): void {
-    due += ((now - before) / 1000) * speed.value;
+    // The first frame may have begun before playing did.
+    const elapsed = Math.min(Math.max(0, now - before), LONGEST_FRAME);
+    due += (elapsed / 1000) * speed.value;
     before = now;
     const whole = Math.floor(due);
     due -= whole;

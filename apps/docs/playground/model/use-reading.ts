@@ -18,30 +18,55 @@ export interface Reading {
   prepare(modelUrls: readonly string[]): void;
 }
 
-/** Starts a worker that reads; it ends with the component that calls this. */
+/** Starts a worker that reads; it ends with the component that calls this. One that failed is replaced at the next `open`. */
 export function useReading(): Reading {
   const state = shallowRef(beginReading(0));
-  const worker = new Worker(new URL("./model.worker.ts", import.meta.url), { type: "module" });
-  worker.onmessage = ({ data }: MessageEvent<Report>) => {
-    state.value = applyReport(state.value, data);
-  };
-  worker.onerror = ({ message }) => {
-    const { reading } = state.value;
-    const failure = { code: "unexpected", message: message || "The worker could not be started." };
-    state.value = applyReport(state.value, { kind: "failed", reading, failure });
-  };
+  /** What stays asked for, whichever worker reads. */
+  const standing = new Map<Request["kind"], Request>();
+  let hasFailed = false;
+  let worker = hire();
+
+  function hire(): Worker {
+    const hired = new Worker(new URL("./model.worker.ts", import.meta.url), { type: "module" });
+    hired.onmessage = ({ data }: MessageEvent<Report>) => {
+      state.value = applyReport(state.value, data);
+    };
+    hired.onerror = ({ message }) => {
+      hasFailed = true;
+      const { reading } = state.value;
+      const failure = { code: "unexpected", message: message || "The worker could not be started." };
+      state.value = applyReport(state.value, { kind: "failed", reading, failure });
+    };
+    return hired;
+  }
+
+  function replaceWorker(): void {
+    worker.terminate();
+    hasFailed = false;
+    worker = hire();
+  }
+
+  function send(request: Request): void {
+    worker.postMessage(request);
+  }
+
+  function sendAndKeep(request: Request): void {
+    standing.set(request.kind, request);
+    send(request);
+  }
+
   onScopeDispose(() => {
     worker.terminate();
   });
-  const send = (request: Request): void => {
-    worker.postMessage(request);
-  };
   return {
     state,
     open: (options, participants) => {
       const reading = state.value.reading + 1;
       state.value = beginReading(reading);
+      const isReplaced = hasFailed;
+      if (isReplaced) replaceWorker();
       send({ kind: "open", reading, options, participants });
+      if (isReplaced) for (const request of standing.values()) send(request);
     },
     setParticipants: (participants) => {
       send({ kind: "set participants", participants });
@@ -53,10 +78,10 @@ export function useReading(): Reading {
       send({ kind: "pause" });
     },
     watch: (views) => {
-      send({ kind: "watch", views });
+      sendAndKeep({ kind: "watch", views });
     },
     prepare: (modelUrls) => {
-      send({ kind: "prepare", modelUrls });
+      sendAndKeep({ kind: "prepare", modelUrls });
     },
   };
 }

@@ -3,7 +3,14 @@ import { recompute } from "@kvpolicy/recompute";
 import { sinkWindow } from "@kvpolicy/sink-window";
 import { window } from "@kvpolicy/window";
 
-import { OTHERS, readingKey, type Emit, type ModelReading, type ModelText } from "./examination.js";
+import {
+  othersWith,
+  readingKey,
+  type Emit,
+  type ModelReading,
+  type ModelText,
+  type OtherName,
+} from "./examination.js";
 import { loadText, readModel, type LoadedText } from "./read-model.js";
 
 /** Budget that the model reads with, where the policy accepts it. */
@@ -26,7 +33,7 @@ export async function compareOnModel(
   emit({ kind: "begins", part: "the model", what: "the model was loaded" });
   const loaded = await loadText(modelText, budget <= MODEL_BUDGET ? TOKENS : TOKENS + budget);
   await read(loaded, policy, budget, true, emit);
-  for (const name of OTHERS) {
+  for (const name of othersWith(budget)) {
     const reading = known.get(readingKey(name, budget));
     if (reading) emit({ kind: "read", budget, reading, isYours: false });
     else await read(loaded, otherPolicy(name, budget), budget, false, emit);
@@ -49,7 +56,7 @@ async function read(
 }
 
 /** The other policies with a small budget, too, whose window is smaller than the stride. */
-function otherPolicy(name: (typeof OTHERS)[number], budget: number): KVCachePolicy {
+function otherPolicy(name: OtherName, budget: number): KVCachePolicy {
   const sinks = Math.min(4, budget - 1);
   const stride = Math.max(1, Math.min(STRIDE, budget - sinks - 1));
   switch (name) {

@@ -45,6 +45,26 @@ describe("a module that is a policy", () => {
       "a function that makes one",
       `${IMPORT}export default function make({ stride = 1 }) { return definePolicy${FIFO}; }`,
     ],
+    [
+      "an export between two statements",
+      `${IMPORT}const fifo = definePolicy${FIFO}\nexport { fifo as default }\n(fifo)`,
+    ],
+    [
+      "an import between two statements",
+      `const fifo = () => core.definePolicy${FIFO}\nimport * as core from "@kvpolicy/core"\n(fifo)\nexport default fifo;`,
+    ],
+    [
+      "a function without a name before a list",
+      `export default function () { return core.definePolicy${FIFO} }\n[1].map(String)\nimport * as core from "@kvpolicy/core"`,
+    ],
+    [
+      "a function with a name between two statements",
+      `${IMPORT}const a = String\nexport default function make() { return definePolicy${FIFO} }\n[1].map(a)`,
+    ],
+    [
+      "names that the compiler could have used",
+      `${IMPORT}const modules = 1, exported = 2;\nexport default definePolicy${FIFO};`,
+    ],
     ["an arrow that makes one", `${IMPORT}export default () => definePolicy${FIFO};`],
     [
       "another policy, wrapped",

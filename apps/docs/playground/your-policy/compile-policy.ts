@@ -54,7 +54,7 @@ export function compilePolicy(source: string): () => KVCachePolicy {
 /** The engine decides what is JavaScript; the parser says where it is not. */
 function evaluate({ body, brokenLine }: RewrittenModule): Instantiate {
   // Strict, as a module is. `eval` by another name runs in the global scope: the code sees nothing of this file.
-  const code = `(function (modules, exported) { "use strict"; ${body}\n})\n//# sourceURL=${FILE_NAME}`;
+  const code = `(function (__modules, __exported) { "use strict"; ${body}\n})\n//# sourceURL=${FILE_NAME}`;
   try {
     return (0, eval)(code) as Instantiate;
   } catch (error) {

@@ -17,27 +17,27 @@ const PICTURE_TOKENS = 160;
 export async function drawCells(policy: KVCachePolicy, budget: number, emit: Emit): Promise<void> {
   const tokens = Math.max(PICTURE_TOKENS, 4 * budget);
   const others = [sinkWindow({ sinks: Math.min(4, budget - 1), stride: 1 }), window({ stride: 1 })];
+  // No more rows than a picture can show.
+  const step = Math.ceil(tokens / PICTURE_TOKENS);
   const policies: CellsRow[] = [];
-  emit({
-    kind: "begins",
-    part: "the stream",
-    what: `a stream of ${tokens} tokens was read with ${budget} cells`,
-  });
+  // Said again at every row: with thousands of cells a stream takes seconds, and is no endless loop.
+  const goOn = (): void => {
+    emit({
+      kind: "begins",
+      part: "the stream",
+      what: `a stream of ${tokens} tokens was read with ${budget} cells`,
+    });
+  };
   for (const each of [policy, ...others]) {
-    const { rows, failure } = await watchCells(each, budget, tokens);
+    goOn();
+    const { rows, failure } = await watchCells(each, budget, tokens, { step, onRow: goOn });
     const problem = failure === undefined ? undefined : streamProblem(failure);
     if (problem) emit({ kind: "fault", problem });
     policies.push({
       policy: each.name,
-      rows: everyFew(rows, tokens),
+      rows,
       isFull: KVPolicyError.isInstance(failure, "cache-full"),
     });
   }
   emit({ kind: "cells", budget, tokens, policies });
-}
-
-/** Of the rows of a long stream, no more than a picture can show, the last one among them. */
-function everyFew<Row>(rows: readonly Row[], tokens: number): Row[] {
-  const step = Math.ceil(tokens / PICTURE_TOKENS);
-  return rows.filter((_, index) => (index + 1) % step === 0 || index === rows.length - 1);
 }

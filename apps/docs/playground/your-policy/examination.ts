@@ -107,6 +107,17 @@ export type Emit = (finding: Finding) => void;
 /** Policies that yours is put beside, in this order. */
 export const OTHERS = ["sink-window", "window", "recompute"] as const;
 
+/** Name of one of them. */
+export type OtherName = (typeof OTHERS)[number];
+
+/** Budget above which recompute is left out: it would take minutes. */
+export const MOST_RECOMPUTED = 512;
+
+/** Policies that yours is put beside with a budget. */
+export function othersWith(budget: number): readonly OtherName[] {
+  return OTHERS.filter((name) => name !== "recompute" || budget <= MOST_RECOMPUTED);
+}
+
 /** Name under which the reading of a policy is known. */
 export function readingKey(policy: string, budget: number): string {
   return `${policy} ${budget}`;

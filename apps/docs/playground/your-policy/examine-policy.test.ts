@@ -152,6 +152,22 @@ describe("the stream", () => {
     expect(found.of("fault")).toEqual([]);
   });
 
+  test("of a large budget has no more rows than a picture can show, and says at each that it goes on", async () => {
+    const found = await examine({
+      source: policy(
+        '({ required }) => ({ evict: [{ start: 0, end: required }], survivors: "reuse" })',
+        "budget: 100,",
+      ),
+    });
+    const [cells] = found.of("cells");
+    expect(cells).toMatchObject({ budget: 100, tokens: 400 });
+    expect(cells?.policies.map(({ rows }) => rows.length)).toEqual([134, 134, 134]);
+    expect(textOfRuns(cells?.policies[0]?.rows.at(-1) ?? [])).toBe("300–399");
+    const begun = found.of("begins").filter(({ part }) => part === "the stream");
+    expect(begun).toHaveLength(3 * (1 + 133));
+    expect(begun[0]?.what).toBe("a stream of 400 tokens was read with 100 cells");
+  });
+
   test("says an invalid plan with its numbers", async () => {
     const found = await examine({
       source: policy('({ length }) => ({ evict: [{ start: 4, end: length + 1 }], survivors: "reuse" })'),
@@ -232,6 +248,26 @@ describe("the model", () => {
     expect(recompute).toBeCloseTo(sinkWindow ?? 0, -1);
     expect(window).toBeGreaterThan(2 * (sinkWindow ?? Infinity));
     expect(readings[3]?.evaluationsPerToken).toBeGreaterThan(3);
+  });
+
+  test("tells its progress at every step, and reads nothing again with a large budget", async () => {
+    const plan = '({ length }) => ({ evict: [{ start: 0, end: 8 }], survivors: "reuse" })';
+    const known = new Map(
+      ["sink-window", "window"].map((name) => [
+        readingKey(name, 513),
+        { policy: name, tokens: 1, perplexity: 2, meanCells: 3, evaluationsPerToken: 4 },
+      ]),
+    );
+    const large = await examine({ source: policy(plan, "budget: 513,"), known }, modelText);
+    expect(large.of("read").map(({ reading }) => reading.policy)).toEqual(["mine", "sink-window", "window"]);
+    const small = await examine({ source: policy(plan, "budget: 64,"), known }, modelText);
+    const told = small
+      .of("reading")
+      .filter(({ policy: name }) => name === "mine")
+      .map(({ read }) => read);
+    const gaps = told.slice(1).map((read, index) => read - (told[index] ?? 0));
+    expect(Math.max(...gaps)).toBe(32);
+    expect(gaps.filter((gap) => gap <= 8).length).toBeGreaterThan(20);
   });
 
   test("does not read again what is known", async () => {

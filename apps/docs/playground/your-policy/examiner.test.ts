@@ -26,6 +26,10 @@ class SilentWorker implements WorkerLike {
     this.isAlive = false;
   }
 
+  fail(message: string): void {
+    this.onerror?.({ preventDefault: () => undefined, message } as ErrorEvent);
+  }
+
   /** Tells something, even when it should be dead. */
   say(finding: Finding): void {
     this.onmessage?.({ data: finding } as MessageEvent<Finding>);
@@ -34,6 +38,7 @@ class SilentWorker implements WorkerLike {
 
 let workers: SilentWorker[];
 let events: ExaminerEvent[];
+let models: ModelText[];
 let examiner: Examiner;
 
 function worker(index: number): SilentWorker {
@@ -46,6 +51,7 @@ beforeEach(() => {
   vi.useFakeTimers();
   workers = [];
   events = [];
+  models = [MODEL];
   examiner = new Examiner({
     createWorker: () => {
       const created = new SilentWorker();
@@ -53,7 +59,7 @@ beforeEach(() => {
       return created;
     },
     tell: (event) => events.push(event),
-    model: Promise.resolve(MODEL),
+    model: () => Promise.resolve(models.shift()),
     limits: LIMITS,
   });
 });
@@ -106,10 +112,36 @@ describe("an examination", () => {
     expect(worker(0).received.at(-1)).toBe(MODEL);
   });
 
+  test("asks for the model again where there was none before", async () => {
+    models = [];
+    worker(0).say(READY);
+    examiner.examine(request("a"));
+    worker(0).say({ kind: "needs the model" });
+    await vi.advanceTimersByTimeAsync(0);
+    expect(worker(0).received.at(-1)).toBe(undefined);
+    models = [MODEL];
+    worker(1).say(READY);
+    examiner.examine(request("b"));
+    worker(1).say({ kind: "needs the model" });
+    await vi.advanceTimersByTimeAsync(0);
+    expect(worker(1).received.at(-1)).toBe(MODEL);
+  });
+
+  test("goes to another worker where the waiting one failed", () => {
+    worker(0).say(READY);
+    examiner.examine(request("a"));
+    worker(1).fail("it could not be loaded");
+    expect(worker(1).isAlive).toBe(false);
+    expect(events).toEqual([READY]);
+    examiner.examine(request("b"));
+    worker(2).say(READY);
+    expect(worker(2).received).toEqual([request("b")]);
+  });
+
   test("that fails is told", () => {
     worker(0).say(READY);
     examiner.examine(request("a"));
-    worker(0).onerror?.({ preventDefault: () => undefined, message: "out of memory" } as ErrorEvent);
+    worker(0).fail("out of memory");
     expect(events.at(-1)).toEqual({
       kind: "problem",
       problem: { message: "The worker failed: out of memory." },

@@ -11,7 +11,7 @@ export interface WorkerLike {
 /** Milliseconds that a part may go on without a word. */
 export type Limits = Readonly<Record<ExaminationPart, number>>;
 
-/** A module and a short stream take no time; a law tries hundreds of cases, and the model reads 32 tokens between two words. */
+/** A module and a short stream take no time; a law tries hundreds of cases, and the model reads no more than 32 tokens between two words. */
 const LIMITS: Limits = {
   "the module": 4000,
   "the stream": 4000,
@@ -31,8 +31,8 @@ export interface ExaminerOptions {
   readonly createWorker: () => WorkerLike;
   /** Called with what is found. */
   readonly tell: (event: ExaminerEvent) => void;
-  /** The model and the text, once they are there; `undefined` when they cannot be had. */
-  readonly model: Promise<ModelText | undefined>;
+  /** The model and the text, once they are there; `undefined` when they cannot be had. Asked for by every examination that needs them. */
+  readonly model: () => Promise<ModelText | undefined>;
   readonly limits?: Limits;
 }
 
@@ -43,7 +43,7 @@ export interface ExaminerOptions {
 export class Examiner {
   readonly #createWorker: () => WorkerLike;
   readonly #tell: (event: ExaminerEvent) => void;
-  readonly #model: Promise<ModelText | undefined>;
+  readonly #model: () => Promise<ModelText | undefined>;
   readonly #limits: Limits;
   #waiting: Hand | undefined;
   #working: Hand | undefined;
@@ -96,6 +96,12 @@ export class Examiner {
       hand.isReady = true;
       this.#tell(data);
     };
+    // One that fails while it waits is let go: the next examination makes another, and says so if that fails, too.
+    hand.worker.onerror = (event) => {
+      event.preventDefault();
+      hand.worker.terminate();
+      if (this.#waiting === hand) this.#waiting = undefined;
+    };
     return hand;
   }
 
@@ -125,7 +131,7 @@ export class Examiner {
   /** Waiting for the network is no endless loop either. */
   #sendModel(hand: Hand): void {
     clearTimeout(this.#timer);
-    void this.#model.then((modelText) => {
+    void this.#model().then((modelText) => {
       if (hand !== this.#working) return;
       this.#watch("the model", "the model was loaded");
       hand.worker.postMessage(modelText);

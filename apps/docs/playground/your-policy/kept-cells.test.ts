@@ -26,6 +26,20 @@ describe("a stream", () => {
     expect(rows.map(textOfRuns)).toEqual(["0", "0–1", "0–2", "0–3", "0, 3–4", "0, 3–5", "0, 5–6"]);
   });
 
+  test.each([
+    [3, ["0–2", "0, 3–5", "0, 5–6"]],
+    [7, ["0, 5–6"]],
+    [100, ["0, 5–6"]],
+  ])("is noted after every %d tokens and the last", async (step, rows) => {
+    const kept = await watchCells(sinkWindow({ sinks: 1, stride: 2 }), 4, 7, { step });
+    expect(kept.rows.map(textOfRuns)).toEqual(rows);
+  });
+
+  test("that fails between two rows has a last one", async () => {
+    const { rows } = await watchCells({ ...sinkWindow(), plan: () => null }, 8, 20, { step: 5 });
+    expect(rows.map(textOfRuns)).toEqual(["0–4", "0–7"]);
+  });
+
   test("ends where its policy fails, and keeps what was there before", async () => {
     const { rows, failure } = await watchCells({ ...sinkWindow(), plan: () => null }, 8, 20);
     expect(rows).toHaveLength(8);

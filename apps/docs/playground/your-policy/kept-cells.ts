@@ -6,33 +6,57 @@ export type Runs = readonly number[];
 
 /** What a policy kept while a stream was read. */
 export interface KeptCells {
-  /** For each token, what was live after it. A stream that failed has fewer rows than tokens. */
+  /** For every `step`-th token and the last, what was live after it. A stream that failed has fewer rows. */
   readonly rows: readonly Runs[];
   /** What ended the stream before its last token, or let none be opened. */
   readonly failure: unknown;
+}
+
+/** How a stream is watched. */
+export interface WatchOptions {
+  /** Tokens from one row to the next. Defaults to 1. */
+  readonly step?: number;
+  /** Called after each of these rows: the stream goes on. */
+  readonly onRow?: () => void;
 }
 
 /** Token ids of the stream; some of few come again and again, as words do. */
 const VOCABULARY = 64;
 
 /**
- * Reads a stream of tokens without a model, and notes after each which stream positions are live. It begins with a token that is marked
- * `bos`.
+ * Reads a stream of tokens without a model, and notes after every `step`-th, and after the last, which stream positions are live. It
+ * begins with a token that is marked `bos`.
  */
-export async function watchCells(policy: KVCachePolicy, budget: number, tokens: number): Promise<KeptCells> {
+export async function watchCells(
+  policy: KVCachePolicy,
+  budget: number,
+  tokens: number,
+  { step = 1, onRow }: WatchOptions = {},
+): Promise<KeptCells> {
   const rows: Runs[] = [];
+  let live: ArrayLike<number> = [];
+  let read = 0;
+  const note = (positions: ArrayLike<number>): void => {
+    live = positions;
+    read += 1;
+    if (read % step !== 0) return;
+    rows.push(runsOf(live));
+    onRow?.();
+  };
+  let failure: unknown;
   try {
     const stream = openStream(policy, budget);
     for (const token of sampleTokens(tokens - 1)) {
       await stream.append([token]);
       // Before the first token there is the one that the stream begins with.
-      if (rows.length === 0) rows.push([0, 0]);
-      rows.push(runsOf(stream.cells().positions));
+      if (read === 0) note([0]);
+      note(stream.cells().positions);
     }
-    return { rows, failure: undefined };
-  } catch (failure) {
-    return { rows, failure };
+  } catch (error) {
+    failure = error;
   }
+  if (read % step !== 0) rows.push(runsOf(live));
+  return { rows, failure };
 }
 
 function openStream(policy: KVCachePolicy, budget: number): CacheStream {

@@ -10,7 +10,7 @@ export interface LoadedText {
   readonly tokens: Uint32Array;
 }
 
-/** Tokens between two words about the progress. */
+/** Most tokens between two words about the progress. */
 const SLICE = 32;
 
 const NOTHING_READ: StreamStats = {
@@ -61,7 +61,7 @@ export async function readModel(
   };
 }
 
-/** Slice by slice, so that it can be told how far it is; values of what was read before a failure stay. */
+/** Slice by slice and step by step, so that it can be told how far it is; values of what was read before a failure stay. */
 async function score(
   stream: CacheStream,
   tokens: Uint32Array,
@@ -70,7 +70,11 @@ async function score(
 ): Promise<void> {
   for (let start = 0; start < tokens.length; start += SLICE) {
     const slice = tokens.subarray(start, start + SLICE);
-    await stream.score(slice, { into: nlls.subarray(start, start + slice.length) });
-    onRead(start + slice.length);
+    await stream.score(slice, {
+      into: nlls.subarray(start, start + slice.length),
+      onStep: (appended) => {
+        onRead(start + appended);
+      },
+    });
   }
 }

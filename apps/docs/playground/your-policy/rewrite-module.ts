@@ -6,7 +6,7 @@ import { PolicyCodeError } from "./policy-problem.js";
 /** What can be imported: package → names that it exports. */
 export type KnownModules = Readonly<Record<string, readonly string[]>>;
 
-/** A module as the body of a function that gets `modules` and fills `exported`. */
+/** A module as the body of a function that gets `__modules` and fills `__exported`. */
 export interface RewrittenModule {
   /** The body. Every line of the module is the same line here. */
   readonly body: string;
@@ -87,15 +87,15 @@ class ModuleRewriter {
     const whole = JSON.stringify(specifier);
     const namespace = node.getChild("Star");
     if (namespace)
-      this.#head.push(`const ${this.#text(namespace.nextSibling?.nextSibling)} = modules[${whole}];`);
+      this.#head.push(`const ${this.#text(namespace.nextSibling?.nextSibling)} = __modules[${whole}];`);
     else if (node.getChild("VariableDefinition"))
       throw this.#refuse(node.from, `${specifier} has no default export: write its names between braces`);
     const group = node.getChild("ImportGroup");
     if (group)
       this.#head.push(
-        `const { ${this.#bindings(group, specifier, exported).join(", ")} } = modules[${whole}];`,
+        `const { ${this.#bindings(group, specifier, exported).join(", ")} } = __modules[${whole}];`,
       );
-    this.#replace(node.from, node.to, "");
+    this.#replace(node.from, node.to, ";");
   }
 
   #bindings(group: SyntaxNode, specifier: string, exported: readonly string[]): string[] {
@@ -119,13 +119,13 @@ class ModuleRewriter {
     const group = node.getChild("ExportGroup");
     if (group) {
       this.#noteGroup(group);
-      this.#replace(node.from, node.to, "");
+      this.#replace(node.from, node.to, ";");
       return;
     }
     const [keyword, declaration] = [node.firstChild, node.lastChild];
     if (!keyword || !declaration) return;
     this.#names.push(...declaration.getChildren("VariableDefinition").map((name) => this.#text(name)));
-    this.#replace(keyword.from, keyword.to, "");
+    this.#replace(keyword.from, keyword.to, ";");
   }
 
   /** A declaration keeps its name in the module; an expression has none. */
@@ -133,8 +133,10 @@ class ModuleRewriter {
     this.#hasDefault = true;
     const declaration = node.getChild("FunctionDeclaration") ?? node.getChild("ClassDeclaration");
     const name = declaration?.getChild("VariableDefinition");
-    if (name) this.#tail.push(`exported.default = ${this.#text(name)};`);
-    this.#replace(node.from, keyword.to, name ? "" : "exported.default =");
+    if (name) this.#tail.push(`__exported.default = ${this.#text(name)};`);
+    this.#replace(node.from, keyword.to, name ? ";" : "__exported.default =");
+    // Without a name it becomes an expression, which would go on with the next line.
+    if (declaration && !name) this.#replace(declaration.to, declaration.to, ";");
   }
 
   /** `a, b as c, d as default`: what is exported under which name. */
@@ -147,7 +149,7 @@ class ModuleRewriter {
         continue;
       }
       this.#hasDefault = true;
-      this.#tail.push(`exported.default = ${local};`);
+      this.#tail.push(`__exported.default = ${local};`);
     }
   }
 
