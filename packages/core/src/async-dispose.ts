@@ -1,5 +1,5 @@
 /**
- * The symbol of `await using`. Safari does not know it yet: there it is the one that compilers of `await using` (esbuild, Babel) fall
+ * The symbol of `await using`. WebKit does not know it yet: there it is the one that compilers of `await using` (esbuild, Babel) fall
  * back to.
  */
 export const asyncDispose: typeof Symbol.asyncDispose =

@@ -110,7 +110,7 @@ export const OTHERS = ["sink-window", "window", "recompute"] as const;
 /** Name of one of them. */
 export type OtherName = (typeof OTHERS)[number];
 
-/** Budget above which recompute is left out: it would take minutes. */
+/** Budget above which recompute is left out, because it takes long. */
 export const MOST_RECOMPUTED = 512;
 
 /** Policies that yours is put beside with a budget. */
