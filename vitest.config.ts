@@ -84,7 +84,7 @@ export default defineConfig({
       },
       {
         test: {
-          name: "site",
+          name: "process-site",
           include: ["apps/docs/**/*.process.test.ts"],
           exclude,
           testTimeout: 180_000,
