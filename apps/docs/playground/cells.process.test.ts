@@ -2,9 +2,7 @@ import type { Locator, Page } from "playwright";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 
 import { seriousFindings } from "../testing/accessibility.js";
-import { noBrowser, openSite, type OpenPage, type Site } from "../testing/site.js";
-
-const PHONE = { width: 390, height: 844 };
+import { noBrowser, openSite, PHONE, type OpenPage, type Site } from "../testing/site.js";
 
 /** The part of the page that shows what one policy does. */
 function lane(page: Page, index: number): Locator {
